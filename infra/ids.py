@@ -1,0 +1,46 @@
+"""Ids: a prefix that says what it is, then a ULID (48 bits of time, 80 of chance).
+
+An event and the first job made for it share the part behind the prefix: ``evt_01k…`` and ``job_01k…``,
+and the callback of a job's first round is ``cb_01k…``. A replay is a new job, with a part of its own.
+Letters and digits only, lower case: RQ refuses anything but ``[A-Za-z0-9_-]`` in a job's id.
+
+Source: https://github.com/ulid/spec, in lower case.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+
+from infra.clock import wall_milliseconds
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+_SUFFIX = re.compile(r"[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
+
+EVENT, JOB, CALLBACK = "evt_", "job_", "cb_"
+
+
+def new_suffix(
+    *,
+    milliseconds: Callable[[], int] = wall_milliseconds,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+) -> str:
+    """A new ULID in lower case, 26 characters, in order of time.
+
+    >>> new_suffix(milliseconds=lambda: 0, random_bytes=bytes)
+    '00000000000000000000000000'
+    """
+    value = (milliseconds() << 80) | int.from_bytes(random_bytes(10))
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Whether a text has the shape of an id of that kind; a path parameter that has not is a 404.
+
+    >>> is_id("job_00000000000000000000000000", JOB), is_id("job_../x", JOB)
+    (True, False)
+    """
+    return (
+        text.startswith(prefix)
+        and _SUFFIX.fullmatch(text[len(prefix) :].split("-", maxsplit=1)[0]) is not None
+    )

@@ -1,0 +1,157 @@
+"""Connections to Redis or Valkey, made from one address.
+
+Clients speak RESP2, answer in bytes, and never repeat a command by themselves: the ledger's scripts may be run again
+safely, and whoever calls them decides when. Nothing connects before its first command.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from infra.settings import SettingsError
+
+if TYPE_CHECKING:
+    from fakeredis import FakeServer
+
+_log = logging.getLogger(__name__)
+
+_DATABASE = re.compile(r"/?|/[0-9]{1,5}/?", re.ASCII)
+_OPTIONS = frozenset({"db", "username", "password"})
+_TLS_OPTIONS = frozenset(
+    {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
+)
+_UNREADABLE = "REDIS_URL: can't be read; in its password, write / ? # @ and % as %2F %3F %23 %40 and %25"
+
+
+class Memory(NamedTuple):
+    """One Redis inside this process, for code in a loop and for code in a thread."""
+
+    asynchronous: redis.asyncio.Redis
+    synchronous: redis.Redis
+
+
+def connect(url: str, *, blocking: bool = False, name: str = "hookline") -> redis.asyncio.Redis:
+    """A client for code that runs in a loop.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        blocking: for commands that wait in the server (BLMOVE, XREAD BLOCK): an answer may take as long as it likes.
+        name: what ``CLIENT LIST`` shows.
+
+    Raises:
+        SettingsError: we can't use such an address; the text holds no part of it.
+    """
+    options = _options(blocking=blocking, name=name) | {"retry": AsyncRetry(NoBackoff(), 0)}
+    return redis.asyncio.Redis.from_url(_usable(url), **options)
+
+
+def connect_sync(url: str, *, blocking: bool = False, name: str = "hookline") -> redis.Redis:
+    """The same for code that runs in a thread, or before there is a loop."""
+    options = _options(blocking=blocking, name=name) | {"retry": Retry(NoBackoff(), 0)}
+    return redis.Redis.from_url(_usable(url), **options)
+
+
+def memory(server: "FakeServer | None" = None) -> Memory:
+    """A Redis that lives and dies with this process: for ``hookline serve`` without Redis, and for tests.
+
+    Args:
+        server: one that other clients share; a new, empty one when left out.
+    """
+    import fakeredis  # noqa: PLC0415  a third of a second that a process with a real server need not spend
+
+    server = fakeredis.FakeServer() if server is None else server
+    return Memory(
+        fakeredis.FakeAsyncRedis(server=server, protocol=2), fakeredis.FakeRedis(server=server, protocol=2)
+    )
+
+
+def redacted(url: str) -> str:
+    """The address as it may be shown: no user, no password, no options.
+
+    >>> redacted("rediss://default:hush@cache.example:6380/2?ssl_cert_reqs=none")
+    'rediss://cache.example:6380/2'
+    >>> redacted("redis://:a/b@cache.example")
+    'an unreadable address'
+    """
+    try:
+        parts = _parts(url)
+    except SettingsError:
+        return "an unreadable address"
+    host = parts.hostname or ""
+    literal = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{literal}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def refuse_cluster(info: Mapping[str, Any]) -> None:
+    """Stop at a server that answers for a part of the keys only.
+
+    Args:
+        info: what ``INFO`` says, as redis-py reads it.
+
+    Raises:
+        SettingsError: the server is a node of a Redis Cluster.
+    """
+    if str(info.get("cluster_enabled", 0)) == "1":
+        raise SettingsError(
+            "REDIS_URL: a Redis Cluster spreads keys that RQ needs together; give it a single server"
+        )
+
+
+def _options(*, blocking: bool, name: str) -> dict[str, Any]:
+    """What both kinds of client are made with; the times are seconds."""
+    return {
+        "client_name": name,
+        "decode_responses": False,
+        "health_check_interval": 30,
+        "max_connections": 1024,
+        "protocol": 2,
+        "socket_connect_timeout": 5.0,
+        "socket_timeout": None if blocking else 5.0,
+    }
+
+
+def _parts(url: str) -> SplitResult:
+    """The address taken apart, if it is one of ours."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  reading it is what checks it
+    except ValueError:
+        raise SettingsError(_UNREADABLE) from None
+    if parts.scheme == "sentinel":
+        raise SettingsError(
+            "REDIS_URL: sentinel:// is not supported yet; give it the primary's redis:// address"
+        )
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise SettingsError("REDIS_URL: needs an address that starts with redis://, rediss:// or unix://")
+    if parts.scheme == "unix" and (parts.hostname or not parts.path):
+        raise SettingsError("REDIS_URL: unix:// needs a whole path, such as unix:///run/redis.sock")
+    if parts.scheme != "unix" and not (parts.hostname and _DATABASE.fullmatch(parts.path)):
+        raise SettingsError(_UNREADABLE)
+    if parts.fragment or "@" in parts.path + parts.query:
+        raise SettingsError(_UNREADABLE)
+    return parts
+
+
+def _usable(url: str) -> str:
+    """The address without what only other clients understand."""
+    parts = _parts(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if options.pop("family", None) is not None:
+        _log.warning(
+            "REDIS_URL: ?family= is for Node's clients and was dropped; ours take IPv4 and IPv6 alike"
+        )
+    known = _OPTIONS | _TLS_OPTIONS if parts.scheme == "rediss" else _OPTIONS
+    if not options.keys() <= known:
+        raise SettingsError(f"REDIS_URL: after the ? only these are understood: {', '.join(sorted(known))}")
+    if not options.get("db", "0").isdecimal():
+        raise SettingsError("REDIS_URL: db needs a number")
+    address = url.partition("?")[0]
+    return f"{address}?{urlencode(options)}" if options else address

@@ -1,0 +1,297 @@
+"""Every number and name that operators tune. Nothing else reads the environment.
+
+A new setting is a new field of `Settings`, with its variable, its parser and its meaning; ``docs/settings.md``
+and ``.env.example`` follow, and a test compares them.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Literal
+
+from infra.durations import parse_duration, parse_durations
+from infra.errors import HooklineError
+
+Network = IPv4Network | IPv6Network
+Scope = Literal["read", "submit", "operate"]
+SCOPES: tuple[Scope, ...] = ("read", "submit", "operate")
+
+
+class SettingsError(HooklineError):
+    """A setting is wrong; the text names the variable and never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key of ``HOOKLINE_API_KEYS``; its name appears in timelines, its key nowhere."""
+
+    name: str
+    key: str = field(repr=False)
+    scopes: frozenset[Scope] = frozenset(SCOPES)
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not names:
+        raise ValueError("needs at least one name")
+    return names
+
+
+def _optional_list(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+            raise ValueError(f"needs a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+_SIZES = {"MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+
+
+def parse_size(value: str) -> int:
+    """Bytes, from ``512KiB`` or ``1MiB``.
+
+    >>> parse_size("1MiB")
+    1048576
+    """
+    for unit, factor in _SIZES.items():
+        number = value.removesuffix(unit).strip()
+        if value.endswith(unit) and number.isascii() and number.isdigit():
+            return int(number) * factor
+    raise ValueError("needs a size such as 512KiB or 1MiB")
+
+
+def _duration(low: timedelta) -> Callable[[str], timedelta]:
+    def parse(value: str) -> timedelta:
+        duration = parse_duration(value)
+        if duration < low:
+            raise ValueError(f"must be at least {low.total_seconds():g}s")
+        return duration
+
+    return parse
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part) for part in _optional_list(value))
+    except ValueError as error:
+        raise ValueError("needs addresses or networks, such as 127.0.0.9/32") from error
+
+
+def _api_keys(value: str) -> tuple[ApiKey, ...]:
+    keys = []
+    for entry in _optional_list(value):
+        name, _, rest = entry.partition(":")
+        key, _, scopes = rest.partition(":")
+        granted = (
+            frozenset(scope for scope in SCOPES if scope in scopes.split("+"))
+            if scopes
+            else frozenset(SCOPES)
+        )
+        if not name or not key or (scopes and len(granted) != len(scopes.split("+"))):
+            raise ValueError("needs name:key or name:key:read+submit+operate entries")
+        keys.append(ApiKey(name, key, granted))
+    return tuple(keys)
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in allowed:
+            raise ValueError("needs one of: " + ", ".join(allowed))
+        return value
+
+    return parse
+
+
+def _public_url(value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("needs a URL that starts with https:// (or http:// on a laptop)")
+    return value.rstrip("/")
+
+
+def setting(
+    variable: str, parse: Callable[[str], Any], default: str | None, meaning: str, *, secret: bool = False
+) -> Any:
+    """A field of `Settings`: its variable, how to read it, its default as text, what it means."""
+    metadata = {"variable": variable, "parse": parse, "default": default, "meaning": meaning}
+    return field(default=None if default is None else parse(default), repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What this process was told, checked.
+
+    >>> Settings.load({"HOOKLINE_LEASE": "30s"}).lease
+    datetime.timedelta(seconds=30)
+    >>> Settings.load({"HOOKLINE_LEASE": "soon"})
+    Traceback (most recent call last):
+        ...
+    infra.settings.SettingsError: HOOKLINE_LEASE: not a duration: write a number and a unit, such as 250ms, 15s, 5m, 2h or 7d
+    """
+
+    redis_url: str | None = setting(
+        "REDIS_URL", _text, None, "Redis ≥ 7.0 or Valkey ≥ 7.2: redis://, rediss://, unix://", secret=True
+    )
+    host: str = setting("HOST", _text, "", "address to listen on; empty: every address, IPv4 and IPv6")
+    port: int = setting("PORT", _whole(0, 65535), "8000", "port to listen on; 0: any free one")
+    public_url: str | None = setting(
+        "HOOKLINE_PUBLIC_URL",
+        _public_url,
+        None,
+        "base of the links that we hand out; without it links are paths and callbacks carry none",
+    )
+    link_ttl: timedelta = setting(
+        "HOOKLINE_LINK_TTL", _duration(timedelta(seconds=1)), "7d", "how long a status_url works"
+    )
+    secret_keys: tuple[str, ...] | None = setting(
+        "HOOKLINE_SECRET_KEY",
+        _names,
+        None,
+        "signs links and job records; comma-separated, newest first; made in dev",
+        secret=True,
+    )
+    api_keys: tuple[ApiKey, ...] = setting(
+        "HOOKLINE_API_KEYS",
+        _api_keys,
+        "",
+        "name:key or name:key:read+submit+operate, comma-separated; none: the API is closed",
+        secret=True,
+    )
+    sources_file: str = setting(
+        "HOOKLINE_SOURCES", _text, "sources.toml", "the sources' file; may be missing"
+    )
+    handlers: tuple[str, ...] = setting(
+        "HOOKLINE_HANDLERS", _names, "handlers", "modules or packages whose import registers the handlers"
+    )
+    queues: tuple[str, ...] = setting(
+        "HOOKLINE_QUEUES", _names, "high,default,low", "served in this order, without starving the last"
+    )
+    concurrency: int = setting(
+        "HOOKLINE_CONCURRENCY", _whole(1, 10_000), "100", "async jobs at a time in one worker process"
+    )
+    threads: int = setting(
+        "HOOKLINE_THREADS", _whole(1, 1_000), "32", "def jobs at a time in one worker process"
+    )
+    max_body: int = setting("HOOKLINE_MAX_BODY", parse_size, "1MiB", "larger bodies get 413")
+    dedup_window: timedelta = setting(
+        "HOOKLINE_DEDUP_WINDOW",
+        _duration(timedelta(seconds=1)),
+        "72h",
+        "an event id is remembered for so long",
+    )
+    lease: timedelta = setting(
+        "HOOKLINE_LEASE",
+        _duration(timedelta(milliseconds=500)),
+        "60s",
+        "a job whose worker is silent this long is taken over",
+    )
+    sweep: timedelta = setting(
+        "HOOKLINE_SWEEP", _duration(timedelta(milliseconds=100)), "15s", "how often lost work is looked for"
+    )
+    shutdown_grace: timedelta = setting(
+        "HOOKLINE_SHUTDOWN_GRACE",
+        _duration(timedelta(0)),
+        "25s",
+        "SIGTERM: running jobs may finish for so long, then go back to their queue",
+    )
+    callback_secrets: tuple[str, ...] | None = setting(
+        "HOOKLINE_CALLBACK_SECRET",
+        _names,
+        None,
+        "whsec_…, comma-separated: every one signs, newest first; made in dev",
+        secret=True,
+    )
+    callback_schedule: tuple[timedelta, ...] = setting(
+        "HOOKLINE_CALLBACK_SCHEDULE",
+        parse_durations,
+        "5s,5m,30m,2h,5h,10h,10h",
+        "the waits between attempts, ±20 %",
+    )
+    callback_timeout: timedelta = setting(
+        "HOOKLINE_CALLBACK_TIMEOUT", _duration(timedelta(milliseconds=100)), "15s", "of one attempt, in all"
+    )
+    callback_allow: tuple[Network, ...] = setting(
+        "HOOKLINE_CALLBACK_ALLOW",
+        _networks,
+        "",
+        "addresses or networks that callbacks may go to; loopback in dev",
+    )
+    retention: timedelta = setting(
+        "HOOKLINE_RETENTION", _duration(timedelta(seconds=1)), "7d", "finished records are kept for so long"
+    )
+    dead_retention: timedelta = setting(
+        "HOOKLINE_DEAD_RETENTION",
+        _duration(timedelta(seconds=1)),
+        "30d",
+        "given-up records are kept for so long",
+    )
+    fireflies_api_key: str | None = setting(
+        "FIREFLIES_API_KEY", _text, None, "the Fireflies handler fetches transcripts with it", secret=True
+    )
+    fireflies_api_url: str = setting(
+        "FIREFLIES_API_URL", _public_url, "https://api.fireflies.ai/graphql", "where it fetches them"
+    )
+    log: str = setting(
+        "HOOKLINE_LOG", _choice("debug", "info", "warning", "error"), "info", "the least level that is logged"
+    )
+    log_format: str = setting(
+        "HOOKLINE_LOG_FORMAT",
+        _choice("json", "console"),
+        "json",
+        "one JSON line an event, or lines for people; console in dev",
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read and check the environment.
+
+        Args:
+            environ: where to look; the process's own environment when left out.
+
+        Raises:
+            SettingsError: one line that names the first wrong variable, never its value.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for known in fields(cls):
+            variable = known.metadata["variable"]
+            text = environ.get(variable, "")
+            if text == "" and variable == "REDIS_URL":
+                text = _redis_fallback(environ)
+            if text != "":
+                try:
+                    values[known.name] = known.metadata["parse"](text)
+                except ValueError as error:
+                    raise SettingsError(f"{variable}: {error}") from None
+        return cls(**values)
+
+
+def environment() -> dict[str, str]:
+    """The process's variables as they are, for what composes processes and for the sources' table."""
+    return dict(os.environ)
+
+
+def documented_settings() -> list[Field[Any]]:
+    """The fields of `Settings`, for the docs and for the test that compares them."""
+    return list(fields(Settings))
+
+
+def _redis_fallback(environ: Mapping[str, str]) -> str:
+    """Railway's older names: REDIS_PRIVATE_URL, then REDIS_HOST and REDIS_PORT."""
+    if url := environ.get("REDIS_PRIVATE_URL", ""):
+        return url
+    if host := environ.get("REDIS_HOST", ""):
+        literal = f"[{host}]" if ":" in host else host
+        return f"redis://{literal}:{environ.get('REDIS_PORT') or '6379'}"
+    return ""

@@ -1,0 +1,160 @@
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import redis
+import redis.asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.redis_client import Memory, connect, connect_sync, memory, redacted, refuse_cluster
+from infra.settings import SettingsError
+
+Make = Callable[..., redis.Redis | redis.asyncio.Redis]
+
+both = pytest.mark.parametrize("make", [connect, connect_sync])
+
+
+def options_of(client: redis.Redis | redis.asyncio.Redis) -> dict[str, Any]:
+    """What its connections would be made with."""
+    options: dict[str, Any] = client.connection_pool.connection_kwargs
+    return options
+
+
+def refusal(url: str) -> str:
+    """The words an address is refused with; none if it is taken."""
+    try:
+        connect_sync(url)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+@both
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://cache.example", {"host": "cache.example"}),
+        ("redis://cache.example:6380/2", {"host": "cache.example", "port": 6380, "db": 2}),
+        ("rediss://default:p%40ss@cache.example:1", {"username": "default", "password": "p@ss", "port": 1}),
+        ("rediss://cache.example?ssl_cert_reqs=none", {"ssl_cert_reqs": "none"}),
+        ("redis://[::1]:6379", {"host": "::1"}),
+        ("unix:///run/redis%20here.sock?db=3", {"path": "/run/redis here.sock", "db": 3}),
+        ("redis://cache.example?family=0", {"host": "cache.example"}),
+        ("redis://cache.example/1?family=6&db=2", {"db": 2}),
+    ],
+)
+def test_an_address_means_what_it_means_everywhere(make: Make, url: str, expected: dict[str, object]) -> None:
+    options = options_of(make(url))
+    assert expected.items() <= options.items()
+    assert "family" not in options
+
+
+@both
+def test_clients_speak_resp2_in_bytes_and_give_up_on_a_silent_server(make: Make) -> None:
+    options = options_of(make("redis://cache.example"))
+    assert (options["protocol"], options["decode_responses"]) == (2, False)
+    assert (options["socket_timeout"], options["socket_connect_timeout"]) == (5.0, 5.0)
+
+
+@both
+def test_a_blocking_client_waits_for_an_answer_but_not_for_a_connection(make: Make) -> None:
+    options = options_of(make("redis://cache.example", blocking=True))
+    assert (options["socket_timeout"], options["socket_connect_timeout"]) == (None, 5.0)
+
+
+@both
+def test_nothing_is_repeated_behind_our_back(make: Make) -> None:
+    assert options_of(make("redis://cache.example"))["retry"].get_retries() == 0
+
+
+def test_family_is_dropped_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        connect("redis://:hush@cache.example?family=0")
+    assert "family" in caplog.text
+    assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("", "redis://, rediss:// or unix://"),
+        ("cache.example:6379", "redis://, rediss:// or unix://"),
+        ("http://cache.example", "redis://, rediss:// or unix://"),
+        ("sentinel://one,two/main", "not supported yet"),
+        ("redis://", "can't be read"),
+        ("redis://:hush@/0", "can't be read"),
+        ("redis://cache.example:port", "can't be read"),
+        ("redis://cache.example:99999", "can't be read"),
+        ("redis://[::1", "can't be read"),
+        ("redis://cache.example/zero", "can't be read"),
+        ("redis://:hu/sh@cache.example", "can't be read"),
+        ("redis://user:12/hush@cache.example", "can't be read"),
+        ("redis://:hu#sh@cache.example", "can't be read"),
+        ("redis://user:1?hush@cache.example", "can't be read"),
+        ("redis://cache.example#hush", "can't be read"),
+        ("unix://run/redis.sock", "whole path"),
+        ("unix://", "whole path"),
+        ("redis://cache.example?decode_responses=true", "only these are understood: db, password, username"),
+        ("redis://cache.example?ssl_cert_reqs=none", "only these"),
+        ("redis://cache.example?db=hush", "db needs a number"),
+    ],
+)
+def test_an_address_that_we_cant_use_is_refused_in_words(url: str, reason: str) -> None:
+    assert refusal(url).startswith("REDIS_URL: ")
+    assert reason in refusal(url)
+    assert "hush" not in refusal(url) + redacted(url)
+    with pytest.raises(SettingsError):
+        connect(url)
+
+
+@given(st.text())
+def test_whatever_the_address_the_only_refusal_is_ours(url: str) -> None:
+    for address in (url, f"redis://{url}", f"unix:///{url}", f"redis://host/{url}", f"rediss://host?{url}"):
+        assert refusal(address).startswith("REDIS_URL: ") or not refusal(address)
+        assert redacted(address)
+
+
+SHOWN = "redis://cache.example:6380/2"
+
+
+@given(st.text(min_size=1).filter(lambda password: password not in SHOWN + " an unreadable address"))
+def test_no_password_is_ever_shown(password: str) -> None:
+    coded = quote(password, safe="", errors="replace")
+    assert redacted(f"redis://default:{coded}@cache.example:6380/2") == SHOWN
+    assert redacted(f"redis://default:{password}@cache.example:6380/2") in {SHOWN, "an unreadable address"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://[::1]:6379/1?db=2", "redis://[::1]:6379/1"),
+        ("unix://user:hush@/run/redis.sock?password=hush", "unix:///run/redis.sock"),
+    ],
+)
+def test_what_is_no_secret_is_shown(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+
+
+def test_both_clients_of_the_memory_see_the_same_data(fake: Memory) -> None:
+    async def write() -> None:
+        async with fake.asynchronous as client:
+            await client.set("key", "value")
+
+    asyncio.run(write())
+    assert fake.synchronous.get("key") == b"value"
+    assert memory().synchronous.get("key") is None
+
+
+@pytest.mark.parametrize("info", [{"cluster_enabled": 1}, {"cluster_enabled": "1"}])
+def test_a_cluster_is_refused_in_words(info: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="REDIS_URL: a Redis Cluster"):
+        refuse_cluster(info)
+
+
+@pytest.mark.parametrize("info", [{}, {"cluster_enabled": 0, "redis_version": "7.0.15"}])
+def test_a_single_server_is_not_refused(info: dict[str, object]) -> None:
+    refuse_cluster(info)
