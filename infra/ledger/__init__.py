@@ -1,0 +1,61 @@
+"""The ledger: the only code that writes Redis.
+
+The event's record is the truth; an RQ job is how it travels. Every change of state is one Lua script (``scripts/``), so
+that a crash falls before it or after it. ``docs/ledger.md`` draws the states.
+"""
+
+from datetime import timedelta
+
+from redis.asyncio import Redis
+
+from infra.ledger.callbacks import Callbacks
+from infra.ledger.events import Events
+from infra.ledger.jobs import Jobs
+from infra.ledger.reading import Reading
+from infra.ledger.scripts import LedgerError, Scripts
+from infra.ledger.seal import Seal
+from infra.ledger.workers import Workers
+from infra.settings import Settings
+
+__all__ = ["Callbacks", "Events", "Jobs", "Ledger", "LedgerError", "Reading", "Seal", "Workers"]
+
+
+class Ledger:
+    """All of the ledger over one client.
+
+    Args:
+        redis: a client that returns bytes and does not repeat commands by itself.
+        seal: made from ``HOOKLINE_SECRET_KEY``; every process of one installation has the same.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        seal: Seal,
+        dedup_window: timedelta = timedelta(hours=72),
+        retention: timedelta = timedelta(days=7),
+        dead_retention: timedelta = timedelta(days=30),
+    ) -> None:
+        scripts = Scripts(redis)
+        self.redis = redis
+        self.reading = Reading(redis, seal)
+        self.events = Events(scripts, seal, dedup_window=dedup_window)
+        self.jobs = Jobs(scripts, seal, retention=retention, dead_retention=dead_retention)
+        self.workers = Workers(scripts)
+        self.callbacks = Callbacks(scripts, self.reading)
+
+    @classmethod
+    def of(cls, redis: Redis, settings: Settings) -> "Ledger":
+        """The ledger as the settings want it.
+
+        Raises:
+            ValueError: there is no secret key.
+        """
+        return cls(
+            redis,
+            seal=Seal(settings.secret_keys or ()),
+            dedup_window=settings.dedup_window,
+            retention=settings.retention,
+            dead_retention=settings.dead_retention,
+        )

@@ -1,0 +1,42 @@
+"""Accepting events: the one door into the ledger."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from infra.durations import milliseconds
+from infra.ledger.records import Arrival, JobStatus, Receipt
+from infra.ledger.scripts import Argument, Scripts
+from infra.ledger.seal import Seal
+from infra.ledger.wire import accept_arguments
+
+
+class Events:
+    """Records arrivals, a batch in one atomic step."""
+
+    def __init__(self, scripts: Scripts, seal: Seal, *, dedup_window: timedelta) -> None:
+        self._scripts = scripts
+        self._seal = seal
+        self._window = milliseconds(dedup_window)
+
+    async def accept(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """Store each event and queue its job; a duplicate gets the first one's ids and runs nothing.
+
+        Raises:
+            LedgerError: Redis did not confirm; each arrival may or may not be stored, and may be sent again.
+        """
+        arguments: list[Argument] = [self._window]
+        for arrival in arrivals:
+            arguments += accept_arguments(arrival, self._seal)
+        replies = await self._scripts.run("accept", *arguments)
+        return [_receipt(arrival, reply) for arrival, reply in zip(arrivals, replies, strict=True)]
+
+
+def _receipt(arrival: Arrival, reply: list[bytes]) -> Receipt:
+    event_id, job_id, verdict = (part.decode() for part in reply)
+    return Receipt(
+        event_id=event_id,
+        job_id=job_id,
+        status=JobStatus.SCHEDULED if arrival.run_at is not None else JobStatus.QUEUED,
+        duplicate=verdict != "new",
+        same_body=verdict != "differs",
+    )

@@ -1,0 +1,343 @@
+"""What the ledger takes and gives: plain values, no Redis.
+
+An `Arrival` is accepted and becomes an event and its job. A worker holds a `Claim` on a job, runs it, and settles it
+with an `Outcome`. A `DueCallback` is an outcome on its way to the caller.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+DEFAULT_TIMEOUT = timedelta(minutes=3)  # of one attempt, where no handler has said
+
+
+class JobStatus(StrEnum):
+    """RQ's words, and the one it lacks (CONTRACT, section 1)."""
+
+    QUEUED = "queued"
+    SCHEDULED = "scheduled"
+    STARTED = "started"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    IGNORED = "ignored"
+
+
+TERMINAL_STATUSES = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.IGNORED})
+
+
+class CallbackStatus(StrEnum):
+    """Where a callback stands; only `PENDING` is tried again by itself."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    BLOCKED = "blocked"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorInfo:
+    """What went wrong in an attempt, as callbacks and the API show it: never a traceback.
+
+    Args:
+        type: the exception's class name, such as ``Reject`` or ``TimeoutError``.
+        message: its text.
+        trace: the formatted traceback, for the operator and RQ's dashboard only.
+    """
+
+    type: str
+    message: str
+    trace: str = field(default="", repr=False)
+
+    def public(self) -> dict[str, str]:
+        """The two fields that leave the house."""
+        return {"type": self.type, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One verified event, and the job to make for it.
+
+    Args:
+        provider_event_id: what deduplication goes by, or None for none.
+        callback_refusal: why `callback_url` may not be called; its callback is then born ``blocked``.
+        timeout: how long one attempt may take.
+        run_at: not before this moment; None is at once.
+        metadata: what the caller wants echoed in the callback.
+        accepted_by: the name of the API key, for ``POST /jobs``.
+    """
+
+    event_id: str
+    job_id: str
+    source: str
+    type: str
+    received_at: datetime
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    provider_event_id: str | None = None
+    queue: str = "default"
+    timeout: timedelta = DEFAULT_TIMEOUT
+    run_at: datetime | None = None
+    callback_url: str | None = None
+    callback_refusal: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    tag: str | None = None
+    accepted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was recorded: this arrival's ids, or the first one's when it is a duplicate."""
+
+    event_id: str
+    job_id: str
+    status: JobStatus
+    duplicate: bool = False
+    same_body: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A job that a worker holds under a lease.
+
+    Args:
+        token: what the ledger compares before it believes an outcome; ``{worker}-{sequence}``.
+        attempt: the number of this execution, from 1, as handlers see it.
+        crashes: how many earlier executions ended with their worker.
+        claimed_at: when it was given out, on Redis's clock.
+    """
+
+    job_id: str
+    event_id: str
+    token: str
+    queue: str
+    attempt: int
+    crashes: int
+    claimed_at: datetime
+    created_at: datetime
+    source: str
+    type: str
+    received_at: datetime
+    headers: Mapping[str, str]
+    content_type: str
+    body: bytes
+    metadata: Mapping[str, Any]
+    tag: str | None = None
+    provider_event_id: str | None = None
+
+    @property
+    def failures_before(self) -> int:
+        """Attempts that a handler's own failure ended; crashes are counted apart."""
+        return self.attempt - 1 - self.crashes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The handler returned. `result` is JSON text."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Given up: rejected, or out of attempts."""
+
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """To run again after `delay`. When not `counted`, the attempt's number is given back."""
+
+    delay: timedelta
+    error: ErrorInfo
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """Put back as if it had not been taken: at the front of its queue, or in `queue` after `delay`."""
+
+    queue: str | None = None
+    delay: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """No live worker has a handler for it; nobody is called back."""
+
+
+Outcome = Finished | Failed | Retried | Released | Ignored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """An outcome, the claim that it ends, and who ran it (as in the manifest)."""
+
+    claim: Claim
+    outcome: Outcome
+    handler: str = ""
+    max_attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerEntry:
+    """One line of a worker's manifest: what it runs, and where such jobs wait.
+
+    Args:
+        queue: None: the source's queue.
+        timeout: of one attempt.
+    """
+
+    source: str
+    type: str
+    handler: str
+    queue: str | None = None
+    timeout: timedelta = DEFAULT_TIMEOUT
+    max_attempts: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a handler says it is."""
+
+    current: float
+    total: float | None = None
+    message: str = ""
+    stage: str | None = None
+    item: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One execution that ended, as kept in RQ's result stream.
+
+    Args:
+        outcome: ``finished``, ``failed``, ``retried`` or ``crashed``.
+    """
+
+    number: int
+    outcome: str
+    worker: str
+    started_at: datetime
+    ended_at: datetime
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackAttempt:
+    """One POST of a callback.
+
+    Args:
+        status: the receiver's HTTP status, None if there was no answer.
+        reply: the first 4 KiB of its body, as text.
+        error: what went wrong, in words; None when delivered.
+    """
+
+    number: int
+    at: datetime
+    duration: timedelta
+    status: int | None = None
+    reply: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackRecord:
+    """A callback as it stands."""
+
+    id: str
+    job_id: str
+    event_id: str
+    url: str
+    status: CallbackStatus
+    reason: str | None
+    attempts: tuple[CallbackAttempt, ...]
+    created_at: datetime
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """An event as it was accepted, and the jobs made of it."""
+
+    id: str
+    source: str
+    type: str
+    received_at: datetime
+    content_type: str
+    headers: Mapping[str, str]
+    body: bytes
+    provider_event_id: str | None
+    metadata: Mapping[str, Any]
+    tag: str | None
+    accepted_by: str | None
+    jobs: tuple[str, ...]
+    duplicates: int
+    differing_duplicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A job as it stands, with what it knows of its event."""
+
+    id: str
+    event_id: str
+    source: str
+    type: str
+    handler: str | None
+    status: JobStatus
+    queue: str
+    position: int | None
+    attempts: tuple[AttemptRecord, ...]
+    attempt: int
+    crashes: int
+    max_attempts: int | None
+    next_attempt_at: datetime | None
+    result: Any
+    error: ErrorInfo | None
+    progress: Progress | None
+    logs: tuple[Mapping[str, Any], ...]
+    metadata: Mapping[str, Any]
+    callback: CallbackRecord | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueCallback:
+    """A callback whose time has come, leased to one sender.
+
+    Args:
+        token: compared when its attempt is recorded.
+        attempts: how many POSTs were made before.
+        url: as sealed at acceptance.
+        job: the job it tells of, as it stands.
+    """
+
+    id: str
+    token: str
+    attempts: int
+    url: str
+    job: JobRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What became of one POST, for the ledger to keep.
+
+    Args:
+        status: ``pending`` with `retry_after` set, or a final one.
+        reason: why it is blocked or dead.
+    """
+
+    callback: DueCallback
+    attempt: CallbackAttempt
+    status: CallbackStatus
+    retry_after: timedelta | None = None
+    reason: str | None = None

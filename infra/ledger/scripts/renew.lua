@@ -1,0 +1,27 @@
+-- renew: a worker's lease goes on; its record, as `rq info` reads it, and its manifest are written again.
+-- One script, because a worker must not look alive without holding its lease, nor hold it unseen.
+-- Everything is written each time: whatever emptied Redis, the next renewal registers the worker anew.
+--
+-- ARGV  1 worker · 2 lease in ms · 3 how long RQ may show it, in s · 4 manifest (JSON) · 5 number of queues
+--       then the queues, then fields and values of RQ's worker hash
+-- Reply 'kept', or 'lost' where the lease had been given away: what it ran is run elsewhere.
+
+local worker, lease = ARGV[1], tonumber(ARGV[2])
+local before = redis.pcall('ZSCORE', K.leases, worker)
+local known = redis.call('EXISTS', K.held .. worker) == 1
+
+put('ZADD', K.leases, whole(now + lease), worker)
+put('HSET', K.held .. worker, 'manifest', ARGV[4])
+redis.call('PEXPIRE', K.held .. worker, lease * 10)
+
+local names = tonumber(ARGV[5])
+put('HSET', K.worker .. worker, 'last_heartbeat', stamp, unpack(ARGV, 6 + names))
+redis.call('HSETNX', K.worker .. worker, 'birth', stamp)
+redis.call('EXPIRE', K.worker .. worker, ARGV[3])
+put('SADD', K.workers, K.worker .. worker)
+for place = 6, 5 + names do
+  put('SADD', K.workers_of .. ARGV[place], K.worker .. worker)
+  put('SADD', K.queues, K.queue .. ARGV[place])
+end
+if known and (not before or failed(before)) then return 'lost' end
+return 'kept'

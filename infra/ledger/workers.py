@@ -1,0 +1,41 @@
+"""Workers: their leases, their manifests, and how RQ's tools see them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from infra.durations import milliseconds
+from infra.ledger.records import HandlerEntry
+from infra.ledger.scripts import Argument, Scripts
+from infra.ledger.wire import manifest_json, manifest_of
+
+
+class Workers:
+    """The scripts that keep workers alive in the eyes of others, as calls."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def renew(
+        self, worker: str, *, lease: timedelta, queues: Sequence[str], manifest: Sequence[HandlerEntry], record: Mapping[str, str]
+    ) -> bool:
+        """Register the worker, or keep it registered, for another lease.
+
+        Args:
+            record: RQ's fields of a worker: ``hostname``, ``pid``, ``queues``, ``version`` and so on.
+
+        Returns:
+            False where the lease had run out meanwhile: whatever the worker was running, others run it now.
+        """
+        pairs = [text for pair in record.items() for text in pair]
+        shown = max(60, round(lease.total_seconds() * 2))
+        arguments: list[Argument] = [worker, milliseconds(lease), shown, manifest_json(manifest), len(queues), *queues, *pairs]
+        return bool(await self._scripts.run("renew", *arguments) == b"kept")
+
+    async def depart(self, worker: str, *, queues: Sequence[str]) -> int:
+        """Take the worker off the books. Returns how many jobs it left for others to take over."""
+        return int(await self._scripts.run("depart", worker, *queues))
+
+    async def manifests(self) -> dict[str, tuple[HandlerEntry, ...]]:
+        """What each live worker handles."""
+        reply = await self._scripts.run("manifests")
+        return {worker.decode(): manifest_of(text) for worker, text in zip(reply[::2], reply[1::2], strict=True)}
