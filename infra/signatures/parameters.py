@@ -1,0 +1,25 @@
+"""Checks that the families share; each raises `SchemeError` with the parameter's name."""
+
+import re
+from collections.abc import Collection
+
+from infra.signatures.errors import SchemeError
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
+
+
+def header_name(parameter: str, name: str) -> bytes:
+    """A header's name as `Headers.all` wants it.
+
+    >>> header_name("header", "X-Hub-Signature")
+    b'x-hub-signature'
+    """
+    if not _HEADER.fullmatch(name):
+        raise SchemeError(parameter, "needs the name of a header")
+    return name.lower().encode("ascii")
+
+
+def one_of(parameter: str, value: str, allowed: Collection[str]) -> None:
+    """Refuse a word that is not among those allowed."""
+    if value not in allowed:
+        raise SchemeError(parameter, f"needs one of: {', '.join(allowed)}")

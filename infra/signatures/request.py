@@ -1,0 +1,88 @@
+"""What a signature is checked against: the request as it came in."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from infra.signatures.errors import SignatureMalformed, SignatureMissing
+
+
+class Headers:
+    """A request's headers: any case finds them, a header sent twice is seen twice, nothing changes them.
+
+    Built from the raw pairs that ASGI gives. The representation shows names only, for values may be secrets.
+
+    >>> headers = Headers([(b"X-Id", b"7"), (b"x-sig", b"a"), (b"X-Sig", b"b")])
+    >>> headers.only(b"x-id")
+    b'7'
+    >>> headers.get("X-ID"), headers.get("X-Sig"), headers.get("X-None")
+    ('7', None, None)
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        values: dict[bytes, tuple[bytes, ...]] = {}
+        for name, value in raw:
+            key = name.lower()
+            values[key] = (*values[key], value) if key in values else (value,)
+        self._values = values
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> "Headers":
+        """From text, as clients and tests write headers.
+
+        >>> Headers.of({"Webhook-Id": "msg_1"}).get("webhook-id")
+        'msg_1'
+        """
+        return cls((name.encode("ascii"), value.encode("utf-8")) for name, value in headers.items())
+
+    def only(self, name: bytes) -> bytes:
+        """The one value of a header; `name` in lower case.
+
+        Raises:
+            SignatureMissing: it is absent.
+            SignatureMalformed: it was sent more than once, so that two readers could believe two things.
+        """
+        values = self._values.get(name)
+        if values is None:
+            raise SignatureMissing("the header is absent", header=name.decode("ascii"))
+        if len(values) > 1:
+            raise SignatureMalformed("the header is sent more than once", header=name.decode("ascii"))
+        return values[0]
+
+    def get(self, name: str) -> str | None:
+        """The value as text; None if it is absent, sent twice, empty, or not printable ASCII."""
+        values = self._values.get(name.lower().encode("ascii", "replace"), ())
+        if len(values) != 1 or not values[0].isascii():
+            return None
+        text = values[0].decode("ascii").strip()
+        return text if text and text.isprintable() else None
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Names in lower case, each with its values joined by a comma (RFC 9110, section 5.2).
+
+        >>> list(Headers([(b"X-Id", b"7"), (b"x-id", b"8")]).items())
+        [('x-id', '7, 8')]
+        """
+        for name, values in self._values.items():
+            yield name.decode("latin-1"), b", ".join(values).decode("latin-1")
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(name.decode('latin-1') for name in self._values)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequest:
+    """A request whose signature is to be checked.
+
+    Args:
+        method: in capitals.
+        url: the public URL that the sender called, as it knows it; None if no public URL is configured.
+        headers: as they came.
+        body: the raw bytes, before anything parses them.
+    """
+
+    method: str = "POST"
+    url: str | None = field(default=None, repr=False)
+    headers: Headers
+    body: bytes = field(repr=False)

@@ -1,0 +1,241 @@
+"""The senders we trust: what `sources.toml` and the ``SOURCE_<NAME>_<KEY>`` variables mean, checked at start.
+
+Every fault stops the start with one line that names the variable, or the file, table and key; never a value. A source that is
+declared and whose secret is not set exists and refuses everything.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from infra.expressions import Document, Expression, compile_expression, first_of
+from infra.settings import Settings, SettingsError, parse_size
+from infra.signatures import Provider, Scheme, SchemeError, SecretMissing, SignedRequest, providers, whsec_key
+from ingest.source_table import PARAMETERS, ReadFile, Row, read_rows
+
+API_SOURCE = "api"
+DEFAULT_QUEUE = "default"
+DEFAULT_EVENT_TYPE = "event"
+
+_QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
+_LONGEST_TAG = 128
+_IDEMPOTENCY_KEY = "header:Idempotency-Key"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A sender we trust by a secret.
+
+    Args:
+        provider: the name of the preset it was made from.
+        secrets: the scheme's keys, newest first; empty: everything is refused.
+        max_body: in bytes.
+        body: ``json``: always strict JSON; ``any``: only where the content type says JSON.
+        event_id: the provider's id of an event; `identify` says what deduplication goes by.
+        callback_url: where to read it; only from what the scheme covers, which is checked when the table is loaded.
+        callback_secrets: ``whsec_…``, newest first; empty: those of ``HOOKLINE_CALLBACK_SECRET`` sign.
+    """
+
+    name: str
+    provider: str
+    scheme: Scheme = field(repr=False)
+    secrets: tuple[bytes, ...] = field(repr=False)
+    queue: str
+    max_body: int
+    body: Literal["json", "any"]
+    event_id: Expression | None = None
+    event_type: Expression | None = None
+    callback_url: Expression | None = field(default=None, repr=False)
+    callback_secrets: tuple[str, ...] = field(default=(), repr=False)
+    tag: str | None = None
+
+    def verify(self, request: SignedRequest, now: datetime) -> None:
+        """Return if a secret of this source vouches for the request.
+
+        Raises:
+            SignatureError: in every other case, whatever was sent.
+        """
+        if not self.secrets:
+            raise SecretMissing("the source has no secret")
+        self.scheme.verify(request, self.secrets, now)
+
+    def must_be_json(self, content_type: str) -> bool:
+        """Whether a body that isn't strict JSON is refused."""
+        media_type = content_type.partition(";")[0].strip().lower()
+        return self.body == "json" or media_type == "application/json" or media_type.endswith("+json")
+
+    def identify(self, request: SignedRequest, document: Document) -> str | None:
+        """What deduplication goes by: the provider's id, else a hash of the signed content, else None.
+
+        For a request that `verify` let through.
+        """
+        found = None if self.event_id is None else self.event_id.evaluate(document)
+        if found is not None:
+            return found
+        content = self.scheme.signed_content(request)
+        return None if content is None else f"sha256:{sha256(content).hexdigest()}"
+
+    def type_of(self, document: Document) -> str:
+        """The event's type, by which handlers are chosen; `DEFAULT_EVENT_TYPE` where none is there."""
+        found = None if self.event_type is None else self.event_type.evaluate(document)
+        return DEFAULT_EVENT_TYPE if found is None else found
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The table of sources.
+
+    Args:
+        ignored: variables that read like a source's key and name no source that exists, for a warning.
+    """
+
+    by_name: Mapping[str, Source]
+    ignored: tuple[str, ...] = ()
+
+    def get(self, name: str) -> Source | None:
+        """The source of that name."""
+        return self.by_name.get(name)
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(self.by_name.values())
+
+    @property
+    def without_secret(self) -> tuple[str, ...]:
+        """The names of those that refuse everything, for want of a secret."""
+        return tuple(source.name for source in self if not source.secrets)
+
+
+def read_text(path: str) -> str:
+    """A file's text."""
+    return Path(path).read_text(encoding="utf-8")
+
+
+def load_sources(
+    settings: Settings, environ: Mapping[str, str], *, read_file: ReadFile = read_text
+) -> Sources:
+    """Merge the sources' file with the environment, and check all of it.
+
+    Args:
+        settings: names the file, which may be missing, and what holds where a source says nothing.
+        environ: the variables; passed in, never taken.
+        read_file: gives the text of the sources' file, and of a ``file:PATH`` secret.
+
+    Raises:
+        SettingsError: one line that names the first wrong variable or key, never its value.
+
+    >>> sources = load_sources(Settings.load({}), {"SOURCE_FIREFLIES_SECRET": "s3cret"}, read_file=lambda _: "")
+    >>> [(source.name, source.provider, source.queue) for source in sources]
+    [('fireflies', 'fireflies', 'default')]
+    """
+    rows, ignored = read_rows(settings.sources_file, environ, read_file)
+    return Sources({name: _build(row, settings, environ, read_file) for name, row in rows.items()}, ignored)
+
+
+def _build(row: Row, settings: Settings, environ: Mapping[str, str], read_file: ReadFile) -> Source:
+    if row.name == API_SOURCE:
+        raise SettingsError(f"{row.where}: the name {API_SOURCE} is reserved, for POST /jobs")
+    provider = _provider(row)
+    scheme = _scheme(row, provider)
+    if scheme.needs_url and settings.public_url is None:
+        raise row.fault("signed", "has {url}, so HOOKLINE_PUBLIC_URL is needed")
+    secrets = row.secrets("secret", environ, read_file)
+    callback_secrets = row.secrets("callback_secret", environ, read_file)
+    for secret in callback_secrets:
+        _checked(row, "callback_secret", whsec_key, secret)
+    max_body = row.text("max_body")
+    return Source(
+        name=row.name,
+        provider=provider.name,
+        scheme=scheme,
+        secrets=tuple(_checked(row, "secret", scheme.key, secret) for secret in secrets),
+        queue=_matching(row, "queue", _QUEUE) or DEFAULT_QUEUE,
+        max_body=settings.max_body if max_body is None else _checked(row, "max_body", parse_size, max_body),
+        body="json" if _reads_json(row) else provider.body,
+        event_id=_event_id(row, provider, scheme),
+        event_type=_expression(row, "event_type", provider.event_type),
+        callback_url=_callback_url(row, scheme),
+        callback_secrets=callback_secrets,
+        tag=_tag(row),
+    )
+
+
+def _provider(row: Row) -> Provider:
+    name = row.text("provider") or row.name
+    provider = providers().get(name)
+    if provider is None:
+        raise row.fault("provider", f"needs one of: {', '.join(sorted(providers()))}")
+    return provider
+
+
+def _scheme(row: Row, provider: Provider) -> Scheme:
+    parameters = {key: text for key in PARAMETERS if (text := row.text(key)) is not None}
+    try:
+        return provider.build_scheme(row.text("scheme"), parameters)
+    except SchemeError as error:
+        raise row.fault(error.parameter, str(error)) from None
+
+
+def _event_id(row: Row, provider: Provider, scheme: Scheme) -> Expression | None:
+    """A static key vouches for the headers too, so there an Idempotency-Key counts when nothing else is there."""
+    expression = _expression(row, "event_id", provider.event_id)
+    if expression is not None and not expression.locations:
+        raise row.fault("event_id", "is the same for every event")
+    if scheme.covers != "request":
+        return expression
+    fallback = compile_expression(_IDEMPOTENCY_KEY)
+    return fallback if expression is None else first_of([expression, fallback])
+
+
+def _callback_url(row: Row, scheme: Scheme) -> Expression | None:
+    """A literal is the operator's own; the rest is taken only from what the secret vouches for."""
+    expression = _expression(row, "callback_url", ())
+    if expression is None:
+        return None
+    if not expression.locations:
+        if not (row.text("callback_url") or "").startswith(("https://", "http://")):
+            raise row.fault("callback_url", "needs a URL, or json:$.path")
+    elif "header" in expression.locations and scheme.covers != "request":
+        raise row.fault(
+            "callback_url", f"is read from a header, and the signature covers the {scheme.covers}"
+        )
+    elif scheme.covers not in ("body", "request"):
+        raise row.fault("callback_url", f"is read from the body, and the signature covers {scheme.covers}")
+    return expression
+
+
+def _reads_json(row: Row) -> bool:
+    """Whether the operator expects JSON, by an expression of their own."""
+    expressions = [_expression(row, key, ()) for key in ("event_id", "event_type", "callback_url")]
+    return any(expression is not None and "json" in expression.locations for expression in expressions)
+
+
+def _expression(row: Row, key: str, default: tuple[str, ...]) -> Expression | None:
+    texts = row.texts(key) or default
+    return first_of([_checked(row, key, compile_expression, text) for text in texts]) if texts else None
+
+
+def _tag(row: Row) -> str | None:
+    tag = row.text("tag")
+    if tag is not None and (len(tag) > _LONGEST_TAG or not tag.isprintable()):
+        raise row.fault("tag", f"needs at most {_LONGEST_TAG} printable characters")
+    return tag
+
+
+def _matching(row: Row, key: str, pattern: re.Pattern[str]) -> str | None:
+    text = row.text(key)
+    if text is not None and not pattern.fullmatch(text):
+        raise row.fault(key, "needs letters, digits, - and _ only")
+    return text
+
+
+def _checked(row: Row, key: str, read: Callable[[str], _T], text: str) -> _T:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise row.fault(key, str(error)) from None
