@@ -1,0 +1,184 @@
+"""What was said about a handler, checked when its module is imported."""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, get_type_hints
+
+from handlers.context import Context
+from handlers.errors import LONGEST_WAIT, HandlerError
+from handlers.payloads import converter_for
+from handlers.retry_policy import RetryPolicy
+from infra.durations import as_duration
+
+ANY_TYPE = "*"
+_SOURCE = re.compile(r"[a-z0-9-]+", re.ASCII)
+_COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_QUEUE = re.compile(r"[\w.:-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handler:
+    """A declared function.
+
+    Args:
+        queue: where its jobs wait; None: the source's queue.
+        timeout: of one attempt.
+        blocking: whether it is a plain ``def``, and so runs in a thread.
+        context_name: the parameter that takes the `Context`, if it has one.
+        convert: makes the ``payload`` argument from the event's payload, if it has that parameter.
+    """
+
+    function: Callable[..., Any]
+    source: str
+    type: str
+    queue: str | None
+    policy: RetryPolicy
+    timeout: timedelta
+    blocking: bool
+    context_name: str | None
+    convert: Callable[[Any], Any] | None
+
+    @property
+    def name(self) -> str:
+        """``module:function``."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    @property
+    def place(self) -> str:
+        """As people look for it: name, file and line."""
+        return place_of(self.function)
+
+    def arguments(self, context: Context) -> dict[str, Any]:
+        """What to call the function with.
+
+        Raises:
+            Reject: the payload does not fit.
+        """
+        arguments: dict[str, Any] = {}
+        if self.context_name is not None:
+            arguments[self.context_name] = context
+        if self.convert is not None:
+            arguments["payload"] = self.convert(context.payload)
+        return arguments
+
+
+def declare(
+    function: Callable[..., Any],
+    *,
+    source: str,
+    type: str,  # noqa: A002 - the contract's word
+    queue: str | None,
+    max_attempts: int,
+    backoff: str | Sequence[timedelta | str],
+    timeout: timedelta | str,
+) -> Handler:
+    """Check a declaration.
+
+    Raises:
+        HandlerError: it is wrong; names the function, where it stands, and the fault.
+    """
+    try:
+        parameters = _parameters(function)
+        context_names = parameters.keys() - {"payload"}
+        return Handler(
+            function=function,
+            source=_checked("source", source, _source),
+            type=_checked("type", type, _type),
+            queue=None if queue is None else _checked("queue", queue, _queue),
+            policy=RetryPolicy(
+                max_attempts=_checked("max_attempts", max_attempts, _attempts),
+                delays=_checked("backoff", backoff, _delays),
+            ),
+            timeout=_checked("timeout", timeout, _duration),
+            blocking=not inspect.iscoroutinefunction(function),
+            context_name=next(iter(context_names), None),
+            convert=_converter(function, parameters["payload"]) if "payload" in parameters else None,
+        )
+    except ValueError as error:
+        raise HandlerError(f"{place_of(function)}: {error}") from error
+
+
+def place_of(function: Any) -> str:
+    """A function's name, file and line, or as much of it as there is."""
+    name = f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', function)}"
+    code = getattr(function, "__code__", None)
+    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
+
+
+def _checked(name: str, value: Any, check: Callable[[Any], Any]) -> Any:
+    try:
+        return check(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {value!r}: {error}") from error
+
+
+def _source(value: Any) -> str:
+    if not isinstance(value, str) or _SOURCE.fullmatch(value) is None:
+        raise ValueError("a source's name has only a-z, 0-9 and -")
+    return value
+
+
+def _type(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("name an event type, or '*' for any")
+    return value
+
+
+def _queue(value: Any) -> str:
+    if not isinstance(value, str) or _QUEUE.fullmatch(value) is None:
+        raise ValueError("a queue's name has only letters, digits and _ . : -")
+    return value
+
+
+def _attempts(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("needs a whole number of at least 1")
+    return value
+
+
+def _duration(value: Any) -> timedelta:
+    if not isinstance(value, str | timedelta):
+        raise ValueError("not a duration: write it as '15s' or as a timedelta")  # noqa: TRY004 - one kind of fault
+    duration = as_duration(value)
+    if not timedelta(0) < duration <= LONGEST_WAIT:
+        raise ValueError("must be more than zero and at most 365d")
+    return duration
+
+
+def _delays(value: Any) -> tuple[timedelta, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, Sequence) or not parts:
+        raise ValueError("needs waits, such as '15s,30s,1m'")
+    return tuple(_duration(part) for part in parts)
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    """Those that a call must fill, and ``payload`` even if it has a default."""
+    if (
+        not inspect.isfunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    ):
+        raise ValueError("a handler is a def or async def function that returns its result")
+    known: dict[str, inspect.Parameter] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise ValueError(f"takes {name} by position only: a handler is called by name")
+        if name == "payload" or (parameter.default is parameter.empty and parameter.kind not in _COLLECTING):
+            known[name] = parameter
+    if len(known.keys() - {"payload"}) > 1:
+        raise ValueError(f"takes {', '.join(known)}: a handler takes a context, a payload, or both")
+    return known
+
+
+def _converter(function: Callable[..., Any], parameter: inspect.Parameter) -> Callable[[Any], Any]:
+    """For what ``payload`` is annotated with, where annotations are kept as text too; no other is looked up."""
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    holder = type("holder", (), {"__annotations__": {"payload": annotation}})
+    try:
+        return converter_for(get_type_hints(holder, globalns=function.__globals__)["payload"])
+    except (TypeError, NameError) as error:
+        raise ValueError(f"payload: {annotation}: {error}") from error

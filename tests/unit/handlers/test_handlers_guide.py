@@ -1,0 +1,33 @@
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from handlers.registry import Registry, default_registry
+
+GUIDE = Path(__file__).parents[3] / "docs" / "handlers.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: str(BLOCKS.index(block) + 1))
+def test_the_examples_of_the_guide_run(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default_registry, "_handlers", {})
+
+    exec(compile(block, str(GUIDE), "exec"), {"__name__": "guide"})
+
+
+def test_the_guide_has_examples() -> None:
+    assert len(BLOCKS) >= 6
+
+
+def test_the_guide_names_every_word_of_the_decorator() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    words = [
+        name
+        for name, parameter in inspect.signature(Registry.handler).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+
+    assert words
+    assert [word for word in words if f"| `{word}` |" not in text] == []
