@@ -1,0 +1,21 @@
+"""What may be called: the policy, the check of a URL, and the transport that keeps to them."""
+
+from infra.egress.errors import AddressRefused, Blocked, EgressError, Unreachable, URLRefused
+from infra.egress.policy import CheckedURL, EgressPolicy, check_address, check_url
+from infra.egress.transport import GuardedTransport, Resolve, guarded_client, resolve_by_system
+
+__all__ = [
+    "AddressRefused",
+    "Blocked",
+    "CheckedURL",
+    "EgressError",
+    "EgressPolicy",
+    "GuardedTransport",
+    "Resolve",
+    "URLRefused",
+    "Unreachable",
+    "check_address",
+    "check_url",
+    "guarded_client",
+    "resolve_by_system",
+]

@@ -1,0 +1,347 @@
+"""One attempt of a callback, against a receiver that does what the test tells it."""
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from infra.clock import ManualClock, SystemClock
+from infra.egress import EgressPolicy, guarded_client
+from infra.ledger.records import CallbackStatus, Delivery, DueCallback, JobRecord, JobStatus
+from worker.callbacks.deliver import MAX_KEPT, Sender
+
+NEW, OLD = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXc=", "whsec_b2xkIG9sZCBvbGQgb2xkIG9sZCBvbGQ="
+POLICY = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
+SCHEDULE = (timedelta(seconds=10), timedelta(seconds=20))
+DEADLINE = timedelta(milliseconds=300)
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def answer(status: str, body: bytes = b"", *headers: str) -> Behaviour:
+    async def behave(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        await writer.drain()
+
+    return behave
+
+
+def raw(data: bytes) -> Behaviour:
+    async def behave(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    return behave
+
+
+def again_and_again(data: bytes, *, first: bytes = b"", pause: float = 0.0) -> Behaviour:
+    async def behave(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        while True:
+            writer.write(data)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return behave
+
+
+async def hang(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    linger_for_no_time = struct.pack("ii", 1, 0)  # closing then sends RST instead of FIN
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time)
+    writer.transport.abort()
+
+
+class Receiver:
+    """An HTTP receiver on a free loopback port; it keeps what it got as (headers, body)."""
+
+    def __init__(self, *behaviours: Behaviour) -> None:
+        self._behaviours = list(behaviours)
+        self.received: list[tuple[dict[str, str], bytes]] = []
+        self.connections = 0
+        self.url = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Receiver"]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/inbox?token=hunter2"
+        async with server:
+            yield self
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+            body = await reader.readexactly(int(headers["content-length"]))
+            self.received.append((headers, body))
+            behave = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
+            await behave(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+JOB = JobRecord(
+    id="job_1", event_id="evt_1", source="fireflies", type="meeting.summarized", handler="handlers.fireflies:f",
+    status=JobStatus.FINISHED, queue="high", position=None, attempts=(), attempt=1, crashes=0, max_attempts=5,
+    next_attempt_at=None, result={"n": 1}, error=None, progress=None, logs=(), metadata={}, callback=None,
+    created_at=NOW, started_at=NOW, ended_at=NOW,
+)  # fmt: skip
+
+
+def due(url: str, attempts: int = 0, job: JobRecord = JOB) -> DueCallback:
+    return DueCallback(id="cb_1", token="token", attempts=attempts, url=url, job=job)
+
+
+def sender(client: httpx.AsyncClient, **changes: Any) -> Sender:
+    options: dict[str, Any] = {
+        "secrets_for": lambda _source: (NEW, OLD),
+        "clock": ManualClock(NOW),
+        "schedule": SCHEDULE,
+        "jitter": lambda: 0.5,
+        "timeout": DEADLINE,
+        "status_url": lambda job_id: f"https://hooks.example.com/jobs/{job_id}",
+        "policy": POLICY,
+    }
+    return Sender(client, **options | changes)
+
+
+def deliver(receiver: Receiver, *, attempts: int = 0, **changes: Any) -> Delivery:
+    """One attempt at this receiver. It always ends within one and a half deadlines."""
+
+    async def scenario() -> Delivery:
+        async with receiver.running(), guarded_client(POLICY) as client:
+            return await asyncio.wait_for(
+                sender(client, **changes).send(due(receiver.url, attempts)), 1.5 * DEADLINE.total_seconds()
+            )
+
+    delivery = asyncio.run(scenario())
+    assert "hunter2" not in f"{delivery.attempt.error}{delivery.reason}"
+    return delivery
+
+
+def test_a_delivered_callback_is_signed_by_every_secret() -> None:
+    receiver = Receiver(answer("204 No Content"))
+    delivery = deliver(receiver, clock=SystemClock())
+    assert (delivery.status, delivery.retry_after, delivery.reason) == (CallbackStatus.DELIVERED, None, None)
+    assert (delivery.attempt.number, delivery.attempt.status, delivery.attempt.error) == (1, 204, None)
+    assert timedelta(0) < delivery.attempt.duration < DEADLINE
+    [(headers, body)] = receiver.received
+    for secret in (NEW, OLD):
+        content = Webhook(secret).verify(body, headers)
+        assert content["data"]["status_url"] == "https://hooks.example.com/jobs/job_1"
+    assert headers["webhook-id"] == "cb_1"
+    assert headers["content-type"] == "application/json"
+    assert headers["user-agent"].startswith("Hookline/")
+    assert headers["accept-encoding"] == "identity"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(NEW).verify(body + b" ", headers)
+
+
+def test_each_attempt_has_the_same_id_and_body_but_a_time_of_its_own() -> None:
+    async def scenario() -> None:
+        clock = ManualClock(NOW)
+        receiver = Receiver(answer("500 Oops"))
+        async with receiver.running(), guarded_client(POLICY) as client:
+            for attempts in range(2):
+                await sender(client, clock=clock).send(due(receiver.url, attempts))
+                clock.advance(timedelta(minutes=1))
+        (first, first_body), (second, second_body) = receiver.received
+        assert first["webhook-id"] == second["webhook-id"]
+        assert first_body == second_body
+        assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 60
+        assert first["webhook-signature"] != second["webhook-signature"]
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_attempt_waits_for_its_step_with_jitter() -> None:
+    delivery = deliver(Receiver(answer("500 Oops", b"try later")), attempts=1, jitter=lambda: 0.0)
+    assert (delivery.status, delivery.retry_after) == (CallbackStatus.PENDING, timedelta(seconds=16))
+    assert (delivery.attempt.number, delivery.attempt.status) == (2, 500)
+    assert (delivery.attempt.reply, delivery.attempt.error) == ("try later", "the receiver answered 500")
+
+
+def test_a_retry_after_is_waited_for_without_jitter() -> None:
+    receiver = Receiver(answer("429 Too Many Requests", b"", "Retry-After: 13"))
+    delivery = deliver(receiver, jitter=lambda: 0.0)
+    assert delivery.retry_after == timedelta(seconds=13)
+
+
+def test_after_the_schedule_it_is_dead() -> None:
+    delivery = deliver(Receiver(answer("500 Oops")), attempts=2)
+    assert (delivery.status, delivery.retry_after) == (CallbackStatus.DEAD, None)
+    assert delivery.reason == "given up after 3 attempts: the receiver answered 500"
+
+
+def test_410_ends_it() -> None:
+    assert deliver(Receiver(answer("410 Gone"))).status is CallbackStatus.DEAD
+
+
+@pytest.mark.parametrize("status", ["301 x", "302 x", "303 x", "307 x", "308 x"])
+@pytest.mark.parametrize(
+    "location", ["canary", "http://169.254.169.254/", "file:///etc/passwd", "http://xn--/"]
+)
+def test_a_redirect_is_a_failure_and_never_followed(status: str, location: str) -> None:
+    async def scenario() -> None:
+        canary = Receiver(answer("200 OK"))
+        async with canary.running(), guarded_client(POLICY) as client:
+            target = canary.url if location == "canary" else location
+            receiver = Receiver(answer(status, b"", f"Location: {target}"))
+            async with receiver.running():
+                delivery = await sender(client).send(due(receiver.url))
+        assert delivery.status is CallbackStatus.PENDING
+        assert delivery.attempt.error is not None
+        assert (len(receiver.received), canary.connections) == (1, 0)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("behave", "error"),
+    [
+        (hang, "there was no complete answer in time"),
+        (again_and_again(b"H", pause=0.02), "there was no complete answer in time"),
+        (again_and_again(b"X-Drip: 1\r\n", first=b"HTTP/1.1 200 OK\r\n", pause=0.02), "there was no complete answer in time"),
+        (again_and_again(b"HTTP/1.1 100 Continue\r\n\r\n"), "the answer has too many bytes"),
+        (again_and_again(b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.02), "there was no complete answer in time"),
+        (raw(b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 300_000 + b"\r\n\r\n"), "the answer has too many bytes"),
+        (raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"), "the answer was not HTTP, or ended before it was complete"),
+        (raw(b"HTTP/1.1 200"), "the answer was not HTTP, or ended before it was complete"),
+        (raw(b""), "the answer was not HTTP, or ended before it was complete"),
+        (reset, "the connection broke before the answer was complete"),
+    ],
+    ids=["hangs", "drips", "drips headers", "100-continue flood", "100-continue drip", "long header", "TLS bytes", "cut", "silent close", "reset"],
+)  # fmt: skip
+def test_a_receiver_that_does_not_answer_costs_a_deadline_at_the_most(behave: Behaviour, error: str) -> None:
+    receiver = Receiver(behave)
+    delivery = deliver(receiver)
+    assert (delivery.status, delivery.retry_after) == (CallbackStatus.PENDING, SCHEDULE[0])
+    assert (delivery.attempt.status, delivery.attempt.reply, delivery.attempt.error) == (None, "", error)
+    assert receiver.connections == 1
+
+
+def test_a_closed_port_is_tried_again() -> None:
+    async def scenario() -> Delivery:
+        receiver = Receiver(answer("200 OK"))
+        async with receiver.running():
+            pass
+        async with guarded_client(POLICY) as client:
+            return await sender(client).send(due(receiver.url))
+
+    delivery = asyncio.run(scenario())
+    assert (delivery.status, delivery.attempt.error) == (
+        CallbackStatus.PENDING,
+        "no connection: connection refused",
+    )
+
+
+@pytest.mark.parametrize(
+    ("behave", "reply"),
+    [
+        (answer("200 OK", "né".encode("latin-1")), "n\ufffd"),
+        (answer("200 OK", b"a" * 5000), "a" * MAX_KEPT),
+        (answer("200 OK", b"bomb", "Content-Encoding: gzip"), "bomb"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut"), "cut"),
+        (
+            again_and_again(b"", first=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhangs", pause=0.05),
+            "hangs",
+        ),
+        (again_and_again(b"e" * 1000, first=b"HTTP/1.1 200 OK\r\n\r\n"), "e" * MAX_KEPT),
+        (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\nnonsense"), "yes"),
+    ],
+    ids=["not UTF-8", "long", "compressed", "cut", "hangs", "endless", "bad chunk"],
+)
+def test_a_2xx_counts_whatever_its_body_does(behave: Behaviour, reply: str) -> None:
+    delivery = deliver(Receiver(behave))
+    assert (delivery.status, delivery.attempt.status) == (CallbackStatus.DELIVERED, 200)
+    assert (delivery.attempt.reply, delivery.attempt.error) == (reply, None)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.2:9/", "https://10.0.0.1/", "http://example.com/", "not a url", "http://xn--/"]
+)
+def test_what_the_guard_refuses_is_blocked_and_never_sent(url: str) -> None:
+    async def scenario() -> Delivery:
+        async with guarded_client(POLICY) as client:
+            return await sender(client).send(due(url))
+
+    delivery = asyncio.run(scenario())
+    assert (delivery.status, delivery.retry_after) == (CallbackStatus.BLOCKED, None)
+    assert delivery.reason == delivery.attempt.error is not None
+    assert delivery.attempt.status is None
+
+
+def test_a_name_that_stands_for_a_forbidden_address_is_blocked() -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1", "169.254.169.254"]
+
+    async def scenario() -> Delivery:
+        async with guarded_client(POLICY, resolve=resolve) as client:
+            return await sender(client).send(due("https://receiver.example/inbox"))
+
+    delivery = asyncio.run(scenario())
+    assert delivery.status is CallbackStatus.BLOCKED
+    assert delivery.reason == "only addresses that HOOKLINE_CALLBACK_ALLOW lists are called"
+
+
+def test_nothing_is_sent_unsigned() -> None:
+    receiver = Receiver(answer("200 OK"))
+    delivery = deliver(receiver, secrets_for=lambda _source: ())
+    assert delivery.status is CallbackStatus.PENDING
+    assert delivery.attempt.error == "there is no secret to sign with, so nothing was sent"
+    assert receiver.connections == 0
+
+
+def test_a_job_that_can_not_be_told_stops_nobody() -> None:
+    async def scenario() -> Delivery:
+        async with guarded_client(POLICY) as client:
+            poisoned = replace(JOB, result=float("nan"))
+            return await sender(client).send(due("http://127.0.0.1:9/", job=poisoned))
+
+    delivery = asyncio.run(scenario())
+    assert delivery.status is CallbackStatus.PENDING
+    assert delivery.attempt.error == "it could not be sent (ValueError)"
+
+
+def test_a_cancellation_passes_through() -> None:
+    async def scenario() -> None:
+        async with Receiver(hang).running() as receiver, guarded_client(POLICY) as client:
+            attempt = asyncio.create_task(sender(client).send(due(receiver.url)))
+            while not receiver.received:
+                await asyncio.sleep(0.001)
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+
+    asyncio.run(scenario())
+
+
+def test_the_body_is_the_contracts_json() -> None:
+    receiver = Receiver(answer("200 OK"))
+    deliver(receiver, status_url=lambda _job_id: None)
+    content = json.loads(receiver.received[0][1])
+    assert (content["type"], content["data"]["result"], content["data"]["status_url"]) == (
+        "job.finished",
+        {"n": 1},
+        None,
+    )

@@ -1,0 +1,89 @@
+"""The receiver of docs/receive-callbacks.md takes what we send."""
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.clock import SystemClock
+from infra.egress import EgressPolicy
+from infra.ledger.records import CallbackStatus, DueCallback, JobRecord, JobStatus
+from infra.settings import Settings
+from worker.callbacks.deliver import Sender
+
+PAGE = (Path(__file__).parents[3] / "docs" / "receive-callbacks.md").read_text(encoding="utf-8")
+SECRET = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXc="
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+JOB = JobRecord(
+    id="job_1", event_id="evt_1", source="fireflies", type="meeting.summarized", handler="handlers.fireflies:f",
+    status=JobStatus.FINISHED, queue="high", position=None, attempts=(), attempt=1, crashes=0, max_attempts=5,
+    next_attempt_at=None, result={"n": 1}, error=None, progress=None, logs=(), metadata={}, callback=None,
+    created_at=NOW, started_at=NOW, ended_at=NOW,
+)  # fmt: skip
+
+
+def receiver_of_the_page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    monkeypatch.setenv("HOOKLINE_CALLBACK_SECRET", SECRET)
+    namespace: dict[str, Any] = {}
+    exec(compile(code, "docs/receive-callbacks.md", "exec"), namespace)
+    return namespace
+
+
+def test_the_python_receiver_takes_a_callback_once_and_refuses_a_forgery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = receiver_of_the_page(monkeypatch)
+
+    async def send_as(secret: str, callback_id: str) -> tuple[CallbackStatus, int | None]:
+        transport = httpx.ASGITransport(app=page["app"])
+        async with httpx.AsyncClient(transport=transport) as client:
+            sender = Sender(
+                client,
+                secrets_for=lambda _source: (secret,),
+                clock=SystemClock(),
+                schedule=(timedelta(seconds=5),),
+                jitter=lambda: 0.5,
+                timeout=timedelta(seconds=5),
+                status_url=lambda _job_id: None,
+                policy=EgressPolicy(allow=(ip_network("127.0.0.1/32"),)),
+            )
+            due = DueCallback(id=callback_id, token="t", attempts=0, url="http://127.0.0.1/inbox", job=JOB)
+            delivery = await sender.send(due)
+            return delivery.status, delivery.attempt.status
+
+    forged = "whsec_" + "QUFB" * 8
+    assert asyncio.run(send_as(SECRET, "cb_1")) == (CallbackStatus.DELIVERED, 204)
+    assert asyncio.run(send_as(SECRET, "cb_1")) == (CallbackStatus.DELIVERED, 204)
+    assert asyncio.run(send_as(forged, "cb_2")) == (CallbackStatus.PENDING, 401)
+    assert list(page["outcomes"]) == ["cb_1"]
+    assert page["outcomes"]["cb_1"]["result"] == {"n": 1}
+
+
+def test_a_signature_that_is_not_base64_gets_401(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = receiver_of_the_page(monkeypatch)
+
+    async def scenario() -> int:
+        headers = {
+            "webhook-id": "cb_1",
+            "webhook-timestamp": str(int(SystemClock().now().timestamp())),
+            "webhook-signature": "v1,a",
+        }
+        transport = httpx.ASGITransport(app=page["app"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return (await client.post("/inbox", content=b"{}", headers=headers)).status_code
+
+    assert asyncio.run(scenario()) == 401
+
+
+def test_the_page_states_the_default_schedule_and_timeout() -> None:
+    settings = Settings.load({})
+    assert len(settings.callback_schedule) == 7
+    assert "`5s,5m,30m,2h,5h,10h,10h`" in PAGE
+    assert f"{settings.callback_timeout.total_seconds():g} seconds in all" in PAGE
+    assert timedelta(days=1) < sum(settings.callback_schedule, timedelta()) < timedelta(days=1.2)

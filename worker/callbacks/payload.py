@@ -1,0 +1,47 @@
+"""The body of a callback.
+
+Source: CONTRACT, section 5.
+"""
+
+import json
+from datetime import datetime
+
+from infra.clock import rfc3339
+from infra.ledger.records import JobRecord
+
+
+def callback_body(job: JobRecord, *, status_url: str | None) -> bytes:
+    """The JSON that tells how a job ended, the same in every attempt. It is plain ASCII, whatever the result holds.
+
+    Args:
+        job: an ended job; its ``timestamp`` is when it ended.
+        status_url: where to look it up; None without a public URL.
+
+    Raises:
+        ValueError: the result has a number that JSON lacks, such as infinity.
+    """
+    content = {
+        "type": f"job.{job.status}",
+        "timestamp": _moment(job.ended_at),
+        "data": {
+            "job_id": job.id,
+            "event_id": job.event_id,
+            "source": job.source,
+            "event_type": job.type,
+            "handler": job.handler,
+            "status": str(job.status),
+            "result": job.result,
+            "error": None if job.error is None else job.error.public(),
+            "attempts": job.attempt,
+            "metadata": dict(job.metadata),
+            "created_at": _moment(job.created_at),
+            "started_at": _moment(job.started_at),
+            "ended_at": _moment(job.ended_at),
+            "status_url": status_url,
+        },
+    }
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
