@@ -1,0 +1,254 @@
+"""How the parts are put together, for every command that runs some of them."""
+
+import logging
+import random
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+import redis
+import redis.asyncio
+from starlette.applications import Starlette
+
+from handlers.attempt import Runner
+from handlers.http_clients import HTTPClients
+from handlers.registry import Registry, load
+from infra import logs
+from infra.clock import SystemClock
+from infra.egress import EgressPolicy, guarded_client
+from infra.ledger import Ledger
+from infra.links import Links
+from infra.redis_client import connect, connect_sync, memory
+from infra.settings import Settings, SettingsError
+from ingest.app import create_app
+from ingest.sources import Sources, load_sources
+from worker.callbacks.deliver import Sender
+from worker.callbacks.outbox import Outbox
+from worker.engine import Engine, worker_name
+from worker.lease import Lease
+from worker.reports import Reports
+from worker.sweeper import Sweeper
+from worker.wakeup import BlockingPeek, Polling, Wakeup
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How to reach Redis.
+
+    Args:
+        connect: a client for the ledger.
+        connect_waiting: a client whose answers may take as long as they like.
+        connect_sync: a client for RQ.
+        in_memory: it lives in this process, and nothing outlives it.
+    """
+
+    connect: Callable[[], redis.asyncio.Redis]
+    connect_waiting: Callable[[], redis.asyncio.Redis]
+    connect_sync: Callable[[], redis.Redis]
+    in_memory: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Connections":
+        """To the server that the settings name.
+
+        Raises:
+            SettingsError: they name none, or in a way that we can't use.
+        """
+        url = settings.redis_url
+        if url is None:
+            raise SettingsError(
+                "REDIS_URL: needed; `hookline dev` brings a server of its own, `hookline serve` does without"
+            )
+        connect_sync(url).close()  # says at start what is wrong with the address
+        return cls(
+            lambda: connect(url),
+            lambda: connect(url, blocking=True),
+            lambda: connect_sync(url),
+            in_memory=False,
+        )
+
+    @classmethod
+    def in_this_process(cls) -> "Connections":
+        """A Redis of our own, in memory."""
+        from fakeredis import FakeServer
+
+        server = FakeServer()
+        return cls(
+            lambda: memory(server).asynchronous,
+            lambda: memory(server).asynchronous,
+            lambda: memory(server).synchronous,
+            in_memory=True,
+        )
+
+
+def start(environ: Mapping[str, str], *, settings: Settings) -> Sources:
+    """What web, worker and serve do first: the table of sources, the log, and what must be set.
+
+    Raises:
+        SettingsError: one line about what is wrong.
+    """
+    sources = load_sources(settings, environ)
+    logs.configure(level=settings.log, log_format=settings.log_format, secrets=secrets_of(settings, sources))
+    if not settings.secret_keys:
+        raise SettingsError("HOOKLINE_SECRET_KEY: needed; any long random text, the same for web and worker")
+    calling = [
+        source.name for source in sources if source.callback_url is not None and not source.callback_secrets
+    ]
+    if not settings.callback_secrets and (calling or settings.api_keys):
+        raise SettingsError(
+            "HOOKLINE_CALLBACK_SECRET: needed where callbacks are possible; whsec_ and 24 to 64 bytes in base64"
+        )
+    return sources
+
+
+def tell_start(settings: Settings, sources: Sources, port: int) -> None:
+    """What an operator should see in the first lines of the log."""
+    log.info("listening on port %d", port, extra={"sources": sorted(sources.by_name)})
+    for name in sources.without_secret:
+        log.warning("source %s has no secret: everything that it sends is refused", name)
+    for variable in sources.ignored:
+        log.warning("%s reads like a source's key, and there is no such source", variable)
+    if settings.public_url is None:
+        log.info("HOOKLINE_PUBLIC_URL is not set: links are paths, and callbacks carry none")
+
+
+def secrets_of(settings: Settings, sources: Sources) -> list[str]:
+    """Everything that must never appear in a log."""
+    found = [
+        *(settings.secret_keys or ()),
+        *(settings.callback_secrets or ()),
+        *(key.key for key in settings.api_keys),
+    ]
+    found += [secret for source in sources for secret in source.callback_secrets]
+    found += [secret.decode("utf-8", "replace") for source in sources for secret in source.secrets]
+    found += [settings.fireflies_api_key or "", _password(settings.redis_url)]
+    return [secret for secret in found if secret]
+
+
+def _password(url: str | None) -> str:
+    return unquote(urlsplit(url).password or "") if url else ""
+
+
+def web(settings: Settings, sources: Sources, connections: Connections) -> Starlette:
+    """The web process's application."""
+    return create_app(
+        settings,
+        sources,
+        connect=connections.connect,
+        connect_waiting=connections.connect_waiting,
+        in_memory=connections.in_memory,
+    )
+
+
+def handlers_of(settings: Settings) -> Registry:
+    """The user's handlers, from where the command was called or from what is installed.
+
+    Raises:
+        HandlerError: one line about what is wrong with them.
+    """
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    return load(settings.handlers)
+
+
+def engine(settings: Settings, sources: Sources, connections: Connections, registry: Registry) -> Engine:
+    """A worker, not yet running. Call it in the loop that runs it."""
+    name = worker_name()
+    clock = SystemClock()
+    ledger = Ledger.of(connections.connect(), settings)
+    reports = Reports(clock)
+    runner = Runner(
+        registry,
+        executor=ThreadPoolExecutor(settings.threads, thread_name_prefix="handler"),
+        effects=reports,
+        http=HTTPClients(),
+        clock=clock,
+        jitter=random.random,
+    )
+    outbox = Outbox(
+        ledger,
+        sender_of(settings, sources),
+        sender=name,
+        attempt_limit=settings.callback_timeout,
+        look_every=settings.sweep,
+    )
+    wakeup: Wakeup = (
+        Polling(connections.connect(), settings.queues)
+        if connections.in_memory
+        else BlockingPeek(connections.connect_waiting, settings.queues)
+    )
+
+    def make_lease(made: Engine) -> Lease:
+        return Lease(
+            _opening(settings, connections), worker=name, length=settings.lease, queues=settings.queues,
+            manifest=registry.manifest(), record=made.record, lost=lambda: None,
+        )  # fmt: skip
+
+    return Engine(
+        ledger,
+        runner,
+        registry,
+        name=name,
+        queues=settings.queues,
+        connection=connections.connect_sync(),
+        wakeup=wakeup,
+        listen_on=connections.connect_waiting,
+        reports=reports,
+        outbox=outbox,
+        sweeper=Sweeper(ledger, queues=settings.queues, interval=settings.sweep, spread=random.random()),  # noqa: S311 - only keeps sweepers out of step
+        make_lease=make_lease,
+        lease_length=settings.lease,
+        concurrency=settings.concurrency,
+        threads=settings.threads,
+        grace=settings.shutdown_grace,
+    )
+
+
+def sender_of(settings: Settings, sources: Sources) -> Sender:
+    """What sends callbacks: each source's own secrets, or the house's."""
+    policy = EgressPolicy(allow=settings.callback_allow)
+    house = settings.callback_secrets or ()
+    own = {source.name: source.callback_secrets for source in sources if source.callback_secrets}
+    clock = SystemClock()
+    links = Links(
+        settings.secret_keys or (), public_url=settings.public_url, ttl=settings.link_ttl, clock=clock
+    )
+    return Sender(
+        guarded_client(policy),
+        secrets_for=lambda source: own.get(source, house),
+        clock=clock,
+        schedule=settings.callback_schedule,
+        jitter=random.random,
+        timeout=settings.callback_timeout,
+        status_url=lambda job_id: links.status_url(job_id) if settings.public_url else None,
+        policy=policy,
+    )
+
+
+def _opening(
+    settings: Settings, connections: Connections
+) -> Callable[[], AbstractAsyncContextManager[Ledger]]:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Ledger]:
+        async with connections.connect() as client:
+            yield Ledger.of(client, settings)
+
+    return opened
+
+
+@asynccontextmanager
+async def ledger_of(settings: Settings) -> AsyncIterator[Ledger]:
+    """The ledger, for a command that looks.
+
+    Raises:
+        SettingsError: there is no Redis or no secret key to look with.
+    """
+    if not settings.secret_keys:
+        raise SettingsError("HOOKLINE_SECRET_KEY: needed, the same as web's and worker's")
+    async with Connections.of(settings).connect() as client:
+        yield Ledger.of(client, settings)

@@ -1,0 +1,71 @@
+"""What `hookline dev` makes up once and keeps under ``.hookline/``: keys, so that a second start reads the first one's data.
+
+A variable that is set, in the environment or in ``.env``, always wins.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.settings import Settings
+from infra.signatures import new_whsec
+from ingest.sources import load_sources
+
+_LOOPBACK = "127.0.0.0/8,::1/128"
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """The variables of a ``.env`` file: NAME=value lines, ``#`` comments, quotes around values; nothing is expanded.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".env") as file:
+    ...     _ = file.write("# a comment\\nexport PORT=8001\\nNAME='a b'\\n")
+    ...     file.flush()
+    ...     read_dotenv(Path(file.name))
+    {'PORT': '8001', 'NAME': 'a b'}
+    """
+    if not path.is_file():
+        return {}
+    found = {}
+    for line in path.read_text("utf-8").splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            found[name.strip()] = value.strip().strip("'\"")
+    return found
+
+
+def made_up(directory: Path) -> dict[str, str]:
+    """The kept secrets, made at the first start; nobody else may read them."""
+    path = directory / "dev.json"
+    kept: dict[str, str] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    fresh = {
+        "HOOKLINE_SECRET_KEY": secrets.token_hex(32),
+        "HOOKLINE_CALLBACK_SECRET": new_whsec(secrets.token_bytes),
+        "HOOKLINE_API_KEYS": f"dev:{secrets.token_urlsafe(24)}",
+        "SOURCE_FIREFLIES_SECRET": secrets.token_hex(16),
+    }
+    if not fresh.keys() <= kept.keys():
+        kept = fresh | kept
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(kept, indent=2), "utf-8")
+    return kept
+
+
+def dev_environment(given: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """The variables for the processes of a laptop: what is given, then what was made up, then what suits a laptop.
+
+    Every source that the file declares and that has no secret gets one, so that it can be tried.
+    """
+    environ = (
+        made_up(directory)
+        | {"HOOKLINE_CALLBACK_ALLOW": _LOOPBACK, "HOOKLINE_LOG_FORMAT": "console"}
+        | dict(given)
+    )
+    if "FIREFLIES_SECRET" in environ and "SOURCE_FIREFLIES_SECRET" not in given:
+        del environ["SOURCE_FIREFLIES_SECRET"]  # the file's own way of naming it
+    for name in load_sources(Settings.load(environ), environ).without_secret:
+        variable = f"SOURCE_{name.upper().replace('-', '_')}_SECRET"
+        environ[variable] = secrets.token_hex(16)
+    return environ

@@ -1,0 +1,60 @@
+"""``hookline worker``: the worker."""
+
+import asyncio
+import dataclasses
+import logging
+import os
+import sys
+
+import click
+
+from infra.cli import assembly
+from infra.cli.parent import end_with_parent
+from infra.settings import Settings, environment
+from ingest.sources import Sources
+
+log = logging.getLogger(__name__)
+
+
+@click.command(name="worker")
+@click.option("--queues", help="Comma-separated; instead of HOOKLINE_QUEUES.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 10_000), help="Jobs at a time; instead of HOOKLINE_CONCURRENCY."
+)
+@click.option("--burst", is_flag=True, help="End when the queues are empty.")
+@click.option("--with-parent", is_flag=True, hidden=True)
+def command(queues: str | None, concurrency: int | None, burst: bool, with_parent: bool) -> None:
+    """Run handlers, and send callbacks."""
+    settings = Settings.load()
+    if queues is not None:
+        settings = dataclasses.replace(settings, queues=Settings.load({"HOOKLINE_QUEUES": queues}).queues)
+    if concurrency is not None:
+        settings = dataclasses.replace(settings, concurrency=concurrency)
+    sources = assembly.start(environment(), settings=settings)
+    if with_parent:
+        end_with_parent()
+    leave(run(settings, sources, burst=burst))
+
+
+def run(settings: Settings, sources: Sources, *, burst: bool) -> int:
+    """Work until told to stop. Returns the exit code."""
+    connections = assembly.Connections.of(settings)
+    registry = assembly.handlers_of(settings)
+
+    async def work() -> None:
+        await assembly.engine(settings, sources, connections, registry).run(burst=burst)
+
+    try:
+        asyncio.run(work())
+    except Exception:
+        log.exception("the worker ends by a fault; what it ran is taken over")
+        return 1
+    return 0
+
+
+def leave(code: int) -> None:
+    """End the process now: threads of handlers that outlived their timeout are not waited for."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,85 @@
+"""Signed links to one job: they expire, read only that job, and survive the rotation of ``HOOKLINE_SECRET_KEY``.
+
+The token is ``{job}.{time}.{signature}`` by itsdangerous, SHA-256, with a key derived for this purpose alone.
+
+HooklineError
+└── LinkError           the token is not ours, was changed, or has expired
+    └── LinkElsewhere   it is good, for another job
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+from itsdangerous import BadSignature, TimestampSigner
+
+from infra.clock import Clock
+from infra.errors import HooklineError
+
+_SKEW = timedelta(minutes=1)  # between the processes that make and check a link
+
+
+class LinkError(HooklineError):
+    """The token proves nothing."""
+
+
+class LinkElsewhere(LinkError):
+    """The token is good, for another job."""
+
+
+class Links:
+    """Makes and checks the links that we hand out.
+
+    Args:
+        secret_keys: newest first; the newest signs, all are accepted.
+        public_url: where links begin; None: they are paths.
+
+    >>> from datetime import UTC, datetime
+    >>> from infra.clock import ManualClock
+    >>> clock = ManualClock(datetime.now(UTC))
+    >>> links = Links(["k"], public_url="https://hooks.example.com", ttl=timedelta(days=7), clock=clock)
+    >>> url = links.status_url("job_1")
+    >>> url.startswith("https://hooks.example.com/jobs/job_1?token=job_1.")
+    True
+    >>> links.check("job_1", url.split("token=")[1])
+    >>> links.check("job_2", url.split("token=")[1])
+    Traceback (most recent call last):
+        ...
+    infra.links.LinkElsewhere: the link is for another job
+    """
+
+    def __init__(
+        self, secret_keys: Sequence[str], *, public_url: str | None, ttl: timedelta, clock: Clock
+    ) -> None:
+        self._signer = TimestampSigner(
+            [
+                hashlib.blake2s(key.encode(), person=b"hl.link", digest_size=32).digest()
+                for key in reversed(secret_keys)
+            ],
+            digest_method=hashlib.sha256,
+            key_derivation="none",
+        )
+        self.public_url = public_url
+        self._ttl = ttl
+        self._clock = clock
+
+    def status_url(self, job_id: str) -> str:
+        """Where that job can be read: a URL with a public address, else a path."""
+        return f"{self.public_url or ''}/jobs/{job_id}?token={self._signer.sign(job_id).decode()}"
+
+    def check(self, job_id: str, token: str) -> None:
+        """Return if the token lets its bearer read that job.
+
+        Raises:
+            LinkElsewhere: it is for another job.
+            LinkError: it is not good, or not any more.
+        """
+        try:
+            named, signed_at = self._signer.unsign(token, return_timestamp=True)
+        except (BadSignature, ValueError, OverflowError, OSError):
+            raise LinkError("the link is not valid") from None
+        age = self._clock.now() - signed_at
+        if not -_SKEW <= age <= self._ttl:
+            raise LinkError("the link has expired")
+        if named != job_id.encode():
+            raise LinkElsewhere("the link is for another job")

@@ -1,0 +1,35 @@
+"""``GET /healthz`` for platforms, ``GET /readyz`` for monitors."""
+
+import json
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from infra.ledger import LedgerError
+from ingest.api.readiness import Readiness
+
+
+async def healthz(_: Request) -> Response:
+    """The process answers; nothing else is asked."""
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+class Readyz:
+    """Whether what is acknowledged here is kept and will be run: 200, or 503 with the reasons."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+
+    async def answer(self, _: Request) -> Response:
+        """The answer to one probe."""
+        try:
+            reasons = await self._readiness.reasons()
+        except LedgerError:
+            reasons = ["Redis does not answer"]
+        content = {"status": "unready" if reasons else "ready", "reasons": reasons}
+        return Response(
+            json.dumps(content).encode(),
+            503 if reasons else 200,
+            media_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )

@@ -1,0 +1,102 @@
+"""How a worker waits: for jobs in its queues, and for what falls due sooner than it thinks.
+
+`BlockingPeek` costs a few commands a minute while nothing happens; fakeredis can't block, so `Polling` looks often.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from infra.ledger import keys
+
+log = logging.getLogger(__name__)
+
+_PEEK_SECONDS = 30.0
+_PAUSE_SECONDS = 1.0
+
+
+class Wakeup(Protocol):
+    """Tells when a queue has jobs."""
+
+    def arm(self) -> None:
+        """Look once more: the queues were empty a moment ago."""
+
+    async def run(self, notice: Callable[[], None]) -> None:
+        """Call `notice` whenever an armed look finds jobs, for as long as the task lives."""
+
+
+class BlockingPeek:
+    """``BLMOVE q q LEFT LEFT``: waits until the queue has a head, and leaves it where it is.
+
+    Args:
+        connect: makes a client whose answers may take as long as they like.
+    """
+
+    def __init__(self, connect: Callable[[], Redis], queues: Sequence[str]) -> None:
+        self._connect = connect
+        self._armed = {queue: asyncio.Event() for queue in queues}
+
+    def arm(self) -> None:
+        for armed in self._armed.values():
+            armed.set()
+
+    async def run(self, notice: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for queue in self._armed:
+                group.create_task(self._watch(queue, notice))
+
+    async def _watch(self, queue: str, notice: Callable[[], None]) -> None:
+        key = keys.QUEUE + queue
+        async with self._connect() as client:
+            while True:
+                await self._armed[queue].wait()
+                try:
+                    head = await cast("Any", client).blmove(key, key, _PEEK_SECONDS, "LEFT", "LEFT")
+                except (RedisError, OSError):
+                    await asyncio.sleep(_PAUSE_SECONDS)  # the claim that follows says what is wrong
+                    head = b""
+                if head is not None:
+                    self._armed[queue].clear()
+                    notice()
+
+
+class Polling:
+    """Looks at the length of the queues, fifty times a second."""
+
+    def __init__(self, client: Redis, queues: Sequence[str]) -> None:
+        self._client = client
+        self._keys = [keys.QUEUE + queue for queue in queues]
+        self._armed = asyncio.Event()
+
+    def arm(self) -> None:
+        self._armed.set()
+
+    async def run(self, notice: Callable[[], None]) -> None:
+        while True:
+            await self._armed.wait()
+            if any([await cast("Any", self._client).exists(key) for key in self._keys]):
+                self._armed.clear()
+                notice()
+            else:
+                await asyncio.sleep(0.02)
+
+
+async def listen(connect: Callable[[], Redis], notice: Callable[[str], None]) -> None:
+    """Pass on what scripts publish: ``schedule`` or ``outbox`` has something new that is due soon.
+
+    A message that gets lost costs lateness only: every worker looks by itself once a sweep.
+    """
+    while True:
+        try:
+            async with connect() as client, client.pubsub() as channel:
+                await channel.subscribe(keys.WAKE)
+                async for message in channel.listen():
+                    if message["type"] == "message":
+                        notice(message["data"].decode("utf-8", "replace"))
+        except (RedisError, OSError) as error:
+            log.debug("the wake channel is down: %s", type(error).__name__)
+        await asyncio.sleep(_PAUSE_SECONDS)
