@@ -1,15 +1,15 @@
 """Looking into the ledger. Nothing here writes; a mangled record reads as missing, never as an error of ours."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from infra.clock import from_unix_milliseconds
+from infra.clock import from_unix_milliseconds, unix_milliseconds
 from infra.ids import CALLBACK, EVENT, JOB
 from infra.ledger import keys
 from infra.ledger.records import TERMINAL_STATUSES, CallbackRecord, EventRecord, JobRecord, JobStatus
@@ -18,6 +18,11 @@ from infra.ledger.seal import Seal
 from infra.ledger.wire import attempt_record, callback_record, progress_of, result_of, rq_time, unsealed
 
 POSITION_SEARCHED = 10_000  # entries of a queue; further back a job's position is not told
+JOBS_SEARCHED = 10_000  # jobs of an index, the newest; a list that is narrowed looks no further back
+_PAGE = 100
+_SCANNED = 5_000  # keys that one step of a search through all keys looks at
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,15 @@ class QueueCounts:
     scheduled: int
     started: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWorker:
+    """A worker whose lease runs, as its last renewal told of it."""
+
+    name: str
+    host: str
+    queues: tuple[str, ...]
 
 
 class Reading:
@@ -78,15 +92,25 @@ class Reading:
                 )
         return None
 
-    async def jobs(self, *, source: str | None = None, type: str | None = None, limit: int = 50) -> list[JobRecord]:  # noqa: A002
-        """The newest jobs, by the narrowest index."""
-        found = [await self.job(job_id) for job_id in await self._newest(source, type, limit)]
-        return [job for job in found if job is not None]
+    async def jobs(
+        self, *, source: str | None = None, type: str | None = None, status: JobStatus | None = None, limit: int = 50  # noqa: A002
+    ) -> list[JobRecord]:
+        """The newest jobs that fit, of the newest `JOBS_SEARCHED`."""
+
+        async def fitting(job_id: str) -> JobRecord | None:
+            job = await self.job(job_id)
+            return job if job is not None and source in (None, job.source) and status in (None, job.status) else None
+
+        return await self._search(source, type, fitting, limit)
 
     async def events(self, *, source: str | None = None, type: str | None = None, limit: int = 50) -> list[EventRecord]:  # noqa: A002
-        """The newest events, by the narrowest index; an event shares its id's end with its first job."""
-        found = [await self.event(_event_of(job_id)) for job_id in await self._newest(source, type, limit)]
-        return [event for event in found if event is not None]
+        """The newest events that fit; an event shares its id's end with its first job."""
+
+        async def fitting(job_id: str) -> EventRecord | None:
+            event = await self.event(_event_of(job_id))
+            return event if event is not None and source in (None, event.source) else None
+
+        return await self._search(source, type, fitting, limit)
 
     async def queues(self) -> list[QueueCounts]:
         """Every queue that ever held a job, and its depth."""
@@ -97,6 +121,34 @@ class Reading:
             commands += [("LLEN", keys.QUEUE + name), ("ZCARD", keys.SCHEDULED + name), ("ZCARD", keys.STARTED + name), ("ZCARD", keys.FAILED + name)]
         counts = [count or 0 for count in await self._fetch(commands)]
         return [QueueCounts(name, *counts[place * 4 : place * 4 + 4]) for place, name in enumerate(names)]
+
+    async def waiting_since(self, queue: str) -> datetime | None:
+        """When the job at a queue's head was put there; None where nothing waits, or its record does not tell."""
+        (job_id,) = await self._fetch([("LINDEX", keys.QUEUE + queue, "0")])
+        if job_id is None:
+            return None
+        (moment,) = await self._fetch([("HGET", keys.JOB + job_id.decode("ascii", "replace"), "enqueued_at")])
+        return rq_time(moment)
+
+    async def workers(self) -> list[LiveWorker]:
+        """The workers whose lease runs, by Redis's clock."""
+        now = unix_milliseconds(await self.now())
+        (members,) = await self._fetch([("ZRANGEBYSCORE", keys.LEASES, f"({now}", "+inf")])
+        names = [name.decode("utf-8", "replace") for name in members or []]
+        records = await self._fetch([("HMGET", keys.WORKER + name, "hostname", "queues") for name in names])
+        told = [[(text or b"").decode("utf-8", "replace") for text in record or (None, None)] for record in records]
+        return [LiveWorker(name, host, tuple(filter(None, queues.split(",")))) for name, (host, queues) in zip(names, told, strict=True)]
+
+    async def corrupt(self) -> list[str]:
+        """The keys of the wrong kind that were moved out of the way. Looks at the name of every key, so it may take a while."""
+        found: list[str] = []
+        cursor = 0
+        while True:
+            (step,) = await self._fetch([("SCAN", str(cursor), "MATCH", keys.CORRUPT + "*", "COUNT", str(_SCANNED))])
+            cursor, members = int(step[0]), step[1]
+            found += [key.decode("utf-8", "replace") for key in members]
+            if cursor == 0:
+                return sorted(found)
 
     async def quarantined(self) -> dict[str, str]:
         """What was put aside, by id, with the reason as JSON text."""
@@ -112,14 +164,26 @@ class Reading:
         """Raises LedgerError where Redis does not answer."""
         await self._fetch([("PING",)])
 
-    async def _newest(self, source: str | None, type_: str | None, limit: int) -> list[str]:
+    async def _search(
+        self, source: str | None, type_: str | None, fitting: Callable[[str], Awaitable[_T | None]], limit: int
+    ) -> list[_T]:
+        """What fits of the narrowest index, the newest first, page by page."""
         index = keys.JOBS
         if type_ is not None:
             index = keys.JOBS_OF_TYPE + type_
         elif source is not None:
             index = keys.JOBS_OF_SOURCE + source
-        (members,) = await self._fetch([("ZREVRANGE", index, "0", str(limit - 1))])
-        return [member.decode("ascii", "replace") for member in members or []]
+        found: dict[str, _T] = {}
+        for start in range(0, JOBS_SEARCHED, _PAGE):
+            (members,) = await self._fetch([("ZREVRANGE", index, str(start), str(start + _PAGE - 1))])
+            for job_id in [member.decode("ascii", "replace") for member in members or []]:
+                if job_id not in found and (record := await fitting(job_id)) is not None:
+                    found[job_id] = record
+                if len(found) >= limit:
+                    return list(found.values())
+            if not members:
+                break
+        return list(found.values())
 
     async def job_of(self, job_id: str, event_id: str) -> JobRecord | None:
         """The same for whoever knows the event's id."""
