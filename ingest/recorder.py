@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from infra.ledger import Events, LedgerError
 from infra.ledger.records import Arrival, Receipt
+from infra.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,7 @@ class Recorder:
 
     async def stop(self) -> None:
         """Close the lanes; nobody waits any more."""
-        for lane in self._lanes:
-            lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
+        await end(self._lanes)
 
     async def record(self, arrival: Arrival) -> Receipt:
         """Record one event, and return once it is stored.

@@ -21,14 +21,15 @@ from rq.serializers import JSONSerializer
 from rq.version import VERSION
 from rq.worker import BaseWorker
 
-from handlers.attempt import Runner
 from handlers.registry import Registry
 from infra.ids import new_suffix
 from infra.ledger import Ledger, LedgerError
 from infra.ledger.jobs import BATCH
 from infra.ledger.records import Claim, Failed, Outcome, Released, Retried, Settlement
 from infra.logs import bind
+from infra.tasks import end
 from worker.callbacks.outbox import Outbox
+from worker.isolation import Isolation
 from worker.lease import Lease
 from worker.reports import Reports
 from worker.routing import Routing
@@ -58,14 +59,14 @@ class Engine(BaseWorker):
         connection: for what RQ itself asks; the work goes through `ledger`.
         listen_on: makes the client that hears when something falls due early.
         concurrency: the most jobs held at a time.
-        threads: the most ``def`` jobs that run at a time; others that are held wait for a thread, their time not running.
+        look_every: how often to look for jobs without being woken; a lost wake-up costs no more than that.
         grace: how long running jobs may go on after `stop`; then they go back to their queue.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        runner: Runner,
+        isolation: Isolation,
         registry: Registry,
         *,
         name: str,
@@ -79,7 +80,7 @@ class Engine(BaseWorker):
         make_lease: Callable[["Engine"], Lease],
         lease_length: timedelta,
         concurrency: int,
-        threads: int,
+        look_every: timedelta,
         grace: timedelta,
     ) -> None:
         super().__init__(
@@ -87,7 +88,7 @@ class Engine(BaseWorker):
         )
         self.hostname, self.pid, self.ip_address = socket.gethostname(), os.getpid(), "unknown"
         self._ledger = ledger
-        self._runner = runner
+        self._isolation = isolation
         self._registry = registry
         self._names = queues
         self._wakeup = wakeup
@@ -98,11 +99,10 @@ class Engine(BaseWorker):
         self._lease = make_lease(self)
         self._lease_length = lease_length
         self._concurrency = concurrency
-        self._threads = asyncio.Semaphore(threads)
+        self._look_every = look_every.total_seconds()
         self._grace = grace
         self._routing = Routing(ledger)
         self._running: dict[asyncio.Task[None], Claim] = {}
-        self._waiting_for_thread = 0
         self._fault: BaseException | None = None
         self._ended: list[Settlement] = []
         self._sequence = 0
@@ -171,9 +171,7 @@ class Engine(BaseWorker):
             await self._take_and_settle(burst=burst)
             await self._drain()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await self._leave(empty_outbox=burst and not self._stopping)
         return self._settled
 
@@ -197,14 +195,20 @@ class Engine(BaseWorker):
                     log.error("%s; trying again", error)
                     await asyncio.sleep(_PAUSE)
                     continue
-            if burst and not taken and not self._running and not self._ended:
+            if burst and slots and not (taken or self._running or self._ended):
                 return
             if taken < slots:
                 self._wakeup.arm()
-                if not self._ended:
-                    await self._changed.wait()
-            elif not self._ended and not self._free_slots():
+            if not self._ended and (taken < slots or not self._free_slots()):
+                await self._change()
+
+    async def _change(self) -> None:
+        """Wait for a job to end or to arrive."""
+        try:
+            async with asyncio.timeout(self._look_every):
                 await self._changed.wait()
+        except TimeoutError:
+            pass
 
     async def _turn(self, slots: int) -> int:
         """Settle and claim in one round trip. Returns how many jobs were claimed."""
@@ -225,9 +229,9 @@ class Engine(BaseWorker):
         return len(turn.claims)
 
     def _free_slots(self) -> int:
-        if self._waiting_for_thread:
+        if self._isolation.crowded:
             return 0
-        return max(0, self._concurrency - len(self._running) - len(self._ended))
+        return max(0, self._concurrency - len(self._running) - max(0, len(self._ended) - BATCH))
 
     def _start(self, claim: Claim) -> None:
         self._reports.open(claim)
@@ -248,12 +252,9 @@ class Engine(BaseWorker):
         with bind(job=claim.job_id, event=claim.event_id, attempt=claim.attempt):
             outcome: Outcome
             try:
-                if handler is None:
-                    outcome = await self._routing.elsewhere(claim)
-                elif handler.blocking:
-                    outcome = await self._in_thread(claim)
-                else:
-                    outcome = await self._runner.run(claim)
+                outcome = await (
+                    self._routing.elsewhere(claim) if handler is None else self._isolation.run(handler, claim)
+                )
             except asyncio.CancelledError:
                 outcome = Released()
             _log_outcome(claim, outcome)
@@ -266,17 +267,6 @@ class Engine(BaseWorker):
             )
         )
         self._changed.set()
-
-    async def _in_thread(self, claim: Claim) -> Outcome:
-        self._waiting_for_thread += 1
-        try:
-            await self._threads.acquire()
-        finally:
-            self._waiting_for_thread -= 1
-        try:
-            return await self._runner.run(claim)
-        finally:
-            self._threads.release()
 
     # -- what handlers said ----------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from ingest.sources import Sources, load_sources
 from worker.callbacks.deliver import Sender
 from worker.callbacks.outbox import Outbox
 from worker.engine import Engine, worker_name
+from worker.isolation import Isolation
 from worker.lease import Lease
 from worker.reports import Reports
 from worker.sweeper import Sweeper
@@ -191,7 +192,7 @@ def engine(settings: Settings, sources: Sources, connections: Connections, regis
 
     return Engine(
         ledger,
-        runner,
+        Isolation(runner, threads=settings.threads),
         registry,
         name=name,
         queues=settings.queues,
@@ -204,7 +205,7 @@ def engine(settings: Settings, sources: Sources, connections: Connections, regis
         make_lease=make_lease,
         lease_length=settings.lease,
         concurrency=settings.concurrency,
-        threads=settings.threads,
+        look_every=settings.sweep,
         grace=settings.shutdown_grace,
     )
 

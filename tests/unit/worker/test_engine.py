@@ -1,0 +1,358 @@
+"""The worker over a Redis in this process: what it does with each outcome, and how it ends."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import fakeredis
+import pytest
+
+from handlers import Reject, RetryLater
+from handlers.attempt import Runner
+from handlers.http_clients import HTTPClients
+from handlers.registry import Registry
+from infra.clock import SystemClock
+from infra.ids import EVENT, JOB, new_suffix
+from infra.ledger import Ledger, Seal
+from infra.ledger.records import Arrival, CallbackAttempt, CallbackStatus, Delivery, DueCallback, JobRecord
+from infra.redis_client import memory
+from worker.callbacks.outbox import Outbox
+from worker.engine import Engine
+from worker.isolation import Isolation
+from worker.lease import Lease
+from worker.reports import Reports
+from worker.sweeper import Sweeper
+from worker.wakeup import Polling
+
+LEASE = timedelta(seconds=10)
+QUEUES = ("high", "default", "low")
+
+
+@dataclass
+class Sends:
+    """Delivers every callback, and keeps it."""
+
+    sent: list[DueCallback] = field(default_factory=list)
+
+    async def send(self, due: DueCallback) -> Delivery:
+        self.sent.append(due)
+        attempt = CallbackAttempt(
+            number=due.attempts + 1, at=datetime.now(UTC), duration=timedelta(0), status=204
+        )
+        return Delivery(callback=due, attempt=attempt, status=CallbackStatus.DELIVERED)
+
+
+class House:
+    """A ledger in this process, and workers on it."""
+
+    def __init__(self) -> None:
+        self._server = fakeredis.FakeServer()
+        self.registry = Registry()
+        self.sends = Sends()
+        self.ledger = self.open_ledger()
+
+    def open_ledger(self) -> Ledger:
+        return Ledger(memory(self._server).asynchronous, seal=Seal(["key"]))
+
+    def worker(
+        self,
+        name: str = "w",
+        *,
+        grace: timedelta = timedelta(seconds=5),
+        concurrency: int = 10,
+        threads: int = 4,
+    ) -> Engine:
+        ledger = self.open_ledger()
+        reports = Reports(SystemClock())
+        runner = Runner(
+            self.registry, executor=ThreadPoolExecutor(threads), effects=reports, http=HTTPClients(), clock=SystemClock(),
+            jitter=random.random,
+        )  # fmt: skip
+
+        @asynccontextmanager
+        async def opened() -> Any:
+            yield ledger
+
+        return Engine(
+            ledger,
+            Isolation(runner, threads=threads),
+            self.registry,
+            name=name,
+            queues=QUEUES,
+            connection=memory(self._server).synchronous,
+            wakeup=Polling(memory(self._server).asynchronous, QUEUES),
+            listen_on=lambda: memory(self._server).asynchronous,
+            reports=reports,
+            outbox=Outbox(ledger, self.sends, sender=name, attempt_limit=timedelta(seconds=1), look_every=timedelta(seconds=1)),
+            sweeper=Sweeper(ledger, queues=QUEUES, interval=timedelta(seconds=1), spread=0.5),
+            make_lease=lambda engine: Lease(
+                opened, worker=name, length=LEASE, queues=QUEUES, manifest=self.registry.manifest(), record=engine.record, lost=lambda: None
+            ),
+            lease_length=LEASE,
+            concurrency=concurrency,
+            look_every=timedelta(seconds=1),
+            grace=grace,
+        )  # fmt: skip
+
+    async def accept(
+        self, type: str = "t", *, callback_url: str | None = None, queue: str = "default", body: bytes = b"{}"
+    ) -> str:
+        suffix = new_suffix()
+        arrival = Arrival(
+            event_id=EVENT + suffix, job_id=JOB + suffix, source="acme", type=type, received_at=datetime.now(UTC), body=body,
+            queue=queue, callback_url=callback_url,
+        )  # fmt: skip
+        (receipt,) = await self.ledger.events.accept([arrival])
+        return receipt.job_id
+
+    async def job(self, job_id: str) -> JobRecord:
+        job = await self.ledger.reading.job(job_id)
+        assert job is not None
+        return job
+
+    async def until(self, job_id: str, status: str) -> JobRecord:
+        async with asyncio.timeout(10):
+            while (job := await self.job(job_id)).status != status:
+                await asyncio.sleep(0.01)
+        return job
+
+
+def in_loop(test: Callable[[House], Awaitable[None]]) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(30):
+            await test(House())
+
+    asyncio.run(limited())
+
+
+def burst(house: House, **options: Any) -> Awaitable[int]:
+    return house.worker(**options).run(burst=True, threaded=False, handle_signals=False)
+
+
+def test_a_job_runs_its_result_is_kept_and_the_caller_is_called() -> None:
+    async def test(house: House) -> None:
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> dict[str, Any]:
+            context.progress(1, 2, "halfway")
+            context.log.info("hello")
+            return {"got": context.payload}
+
+        job_id = await house.accept(body=b'{"n": 1}', callback_url="http://127.0.0.9/x")
+        assert await burst(house) == 1
+        job = await house.job(job_id)
+        assert (job.status, job.result, job.attempt) == ("finished", {"got": {"n": 1}}, 1)
+        assert job.handler is not None
+        assert job.handler.endswith(":handle") or "handle" in job.handler
+        assert job.progress is not None
+        assert job.progress.message == "halfway"
+        assert [line["message"] for line in job.logs] == ["hello"]
+        assert [due.job.id for due in house.sends.sent] == [job_id]
+        assert job.callback is not None
+        assert job.callback.status == "delivered"
+
+    in_loop(test)
+
+
+def test_a_def_handler_runs_in_a_thread_beside_the_loop() -> None:
+    async def test(house: House) -> None:
+        import threading
+
+        @house.registry.handler("acme", "t")
+        def handle(context: Any) -> bool:
+            return threading.current_thread() is not threading.main_thread()
+
+        job_id = await house.accept()
+        await burst(house)
+        assert (await house.job(job_id)).result is True
+
+    in_loop(test)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "error"),
+    [
+        (Reject("no such meeting"), "failed", "Reject"),
+        (RetryLater("90s", "not yet"), "scheduled", "RetryLater"),
+        (ValueError("odd"), "scheduled", "ValueError"),
+        (SystemExit(3), "scheduled", "SystemExit"),
+    ],
+)
+def test_what_a_handler_raises_decides_what_becomes_of_the_job(
+    raised: BaseException, status: str, error: str
+) -> None:
+    async def test(house: House) -> None:
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> None:
+            raise raised
+
+        job_id = await house.accept(callback_url="http://127.0.0.9/x")
+        await burst(house)
+        job = await house.job(job_id)
+        assert (job.status, job.error and job.error.type) == (status, error)
+        assert len(house.sends.sent) == (1 if status == "failed" else 0)
+        assert (job.next_attempt_at is not None) == (status == "scheduled")
+
+    in_loop(test)
+
+
+def test_an_event_that_nobody_handles_is_ignored_and_nobody_is_called() -> None:
+    async def test(house: House) -> None:
+        job_id = await house.accept("unknown", callback_url="http://127.0.0.9/x")
+        await burst(house)
+        assert (await house.job(job_id)).status == "ignored"
+        assert house.sends.sent == []
+
+    in_loop(test)
+
+
+def test_a_job_for_another_worker_goes_to_its_queue() -> None:
+    async def test(house: House) -> None:
+        from infra.ledger.records import HandlerEntry
+
+        entry = HandlerEntry(source="acme", type="t", handler="other:handle", queue="videos")
+        await house.ledger.workers.renew(
+            "other", lease=LEASE, queues=["videos"], manifest=[entry], record={"queues": "videos"}
+        )
+        job_id = await house.accept()
+        await burst(house)
+        job = await house.job(job_id)
+        assert (job.status, job.queue, job.attempt) == ("queued", "videos", 0)
+
+    in_loop(test)
+
+
+def test_a_stopping_worker_lets_what_runs_end_and_takes_nothing_more() -> None:
+    async def test(house: House) -> None:
+        started, go_on = asyncio.Event(), asyncio.Event()
+
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> str:
+            started.set()
+            await go_on.wait()
+            return "done"
+
+        first = await house.accept()
+        worker = house.worker()
+        working = asyncio.create_task(worker.run(threaded=False, handle_signals=False))
+        await started.wait()
+        worker.request_stop()
+        second = await house.accept()
+        go_on.set()
+        await working
+        assert (await house.job(first)).result == "done"
+        assert (await house.job(second)).status == "queued"
+
+    in_loop(test)
+
+
+def test_what_does_not_end_within_the_grace_goes_back_without_losing_an_attempt() -> None:
+    async def test(house: House) -> None:
+        started = asyncio.Event()
+
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> None:
+            started.set()
+            await asyncio.Event().wait()
+
+        job_id = await house.accept()
+        worker = house.worker(grace=timedelta(milliseconds=20))
+        working = asyncio.create_task(worker.run(threaded=False, handle_signals=False))
+        await started.wait()
+        worker.request_stop()
+        await working
+        job = await house.job(job_id)
+        assert (job.status, job.attempt, job.crashes, job.position) == ("queued", 0, 0, 1)
+
+    in_loop(test)
+
+
+def test_jobs_are_held_up_to_the_concurrency_and_no_further() -> None:
+    async def test(house: House) -> None:
+        running = peak = 0
+
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> None:
+            nonlocal running, peak
+            running += 1
+            peak = max(peak, running)
+            await asyncio.sleep(0.01)
+            running -= 1
+
+        for _ in range(12):
+            await house.accept()
+        assert await burst(house, concurrency=3) == 12
+        assert peak == 3
+
+    in_loop(test)
+
+
+def test_a_def_job_beyond_the_threads_waits_and_its_time_does_not_run() -> None:
+    async def test(house: House) -> None:
+        import time
+
+        @house.registry.handler("acme", "t", timeout="300ms")
+        def handle(context: Any) -> str:
+            time.sleep(0.2)
+            return "in time"
+
+        jobs = [await house.accept() for _ in range(3)]
+        await burst(house, threads=1)
+        assert [(await house.job(job_id)).result for job_id in jobs] == ["in time"] * 3
+
+    in_loop(test)
+
+
+def test_a_scheduled_job_runs_when_it_is_due() -> None:
+    async def test(house: House) -> None:
+        tries: list[int] = []
+
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> str:
+            tries.append(context.attempt)
+            if len(tries) == 1:
+                raise RetryLater("50ms")
+            return "second"
+
+        job_id = await house.accept()
+        worker = house.worker()
+        working = asyncio.create_task(worker.run(threaded=False, handle_signals=False))
+        job = await house.until(job_id, "finished")
+        worker.request_stop()
+        await working
+        assert (job.result, tries, [attempt.outcome for attempt in job.attempts]) == (
+            "second",
+            [1, 2],
+            ["retried", "finished"],
+        )
+
+    in_loop(test)
+
+
+def test_rq_sees_the_worker_and_its_record_goes_with_it() -> None:
+    async def test(house: House) -> None:
+        from rq import Worker
+
+        go_on = asyncio.Event()
+
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> None:
+            await go_on.wait()
+
+        job_id = await house.accept()
+        worker = house.worker("me")
+        working = asyncio.create_task(worker.run(threaded=False, handle_signals=False))
+        await house.until(job_id, "started")
+        connection = worker.connection
+        (seen,) = Worker.all(connection=connection)
+        assert (seen.name, seen.queue_names(), seen.get_state()) == ("me", list(QUEUES), "busy")
+        go_on.set()
+        worker.request_stop()
+        await working
+        assert Worker.all(connection=connection) == []
+
+    in_loop(test)
