@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
+import hiredis
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.typing import EncodableT
 
 from infra.settings import SettingsError
 
@@ -29,6 +31,35 @@ _TLS_OPTIONS = frozenset(
     {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 )
 _UNREADABLE = "REDIS_URL: can't be read; in its password, write / ? # @ and % as %2F %3F %23 %40 and %25"
+
+
+class _PackedByHiredis:
+    """Commands are packed in C: redis-py packs its blocking clients' so, and its asynchronous ones' in Python, six times
+    slower, which is what a batch of a hundred jobs spends most of its time on."""
+
+    def pack_command(self, *args: EncodableT) -> list[bytes]:
+        name, *rest = args
+        words = name.split(" ") if isinstance(name, str) else [name]
+        return [hiredis.pack_command((*words, *rest))]
+
+
+class _Connection(_PackedByHiredis, redis.asyncio.Connection):
+    pass
+
+
+class _SSLConnection(_PackedByHiredis, redis.asyncio.SSLConnection):
+    pass
+
+
+class _UnixDomainSocketConnection(_PackedByHiredis, redis.asyncio.UnixDomainSocketConnection):
+    pass
+
+
+_PACKED: dict[type, type] = {
+    redis.asyncio.Connection: _Connection,
+    redis.asyncio.SSLConnection: _SSLConnection,
+    redis.asyncio.UnixDomainSocketConnection: _UnixDomainSocketConnection,
+}
 
 
 class Memory(NamedTuple):
@@ -50,7 +81,10 @@ def connect(url: str, *, blocking: bool = False, name: str = "hookline") -> redi
         SettingsError: we can't use such an address; the text holds no part of it.
     """
     options = _options(blocking=blocking, name=name) | {"retry": AsyncRetry(NoBackoff(), 0)}
-    return redis.asyncio.Redis.from_url(_usable(url), **options)
+    client = redis.asyncio.Redis.from_url(_usable(url), **options)
+    pool = client.connection_pool
+    pool.connection_class = _PACKED[pool.connection_class]
+    return client
 
 
 def connect_sync(url: str, *, blocking: bool = False, name: str = "hookline") -> redis.Redis:
