@@ -27,7 +27,9 @@ from ingest.app import create_app
 from ingest.sources import Sources, load_sources
 from worker.callbacks.deliver import Sender
 from worker.callbacks.outbox import Outbox
+from worker.children import Children
 from worker.engine import Engine, worker_name
+from worker.frames import Setup
 from worker.isolation import Isolation
 from worker.lease import Lease
 from worker.reports import Reports
@@ -171,6 +173,14 @@ def engine(settings: Settings, sources: Sources, connections: Connections, regis
         clock=clock,
         jitter=random.random,
     )
+    setup = Setup(
+        modules=settings.handlers,
+        path=tuple(sys.path),
+        log=settings.log,
+        log_format=settings.log_format,
+        secrets=tuple(secrets_of(settings, sources)),
+    )
+    children = Children(setup, slots=settings.process_slots, effects=reports)
     outbox = Outbox(
         ledger,
         sender_of(settings, sources),
@@ -192,7 +202,7 @@ def engine(settings: Settings, sources: Sources, connections: Connections, regis
 
     return Engine(
         ledger,
-        Isolation(runner, threads=settings.threads),
+        Isolation(runner, children, threads=settings.threads),
         registry,
         name=name,
         queues=settings.queues,

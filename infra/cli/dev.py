@@ -15,13 +15,11 @@ from infra import logs
 from infra.cli.background import serving
 from infra.cli.children import Children
 from infra.cli.demo import Demo
-from infra.cli.dev_state import dev_environment, read_dotenv
+from infra.cli.dev_state import STATE, dev_environment, read_dotenv, shared
 from infra.cli.inbox import PATH, Arrived, create_inbox
 from infra.cli.standins.fireflies import API_KEY, FirefliesStandIn
 from infra.embedded import EmbeddedServer
 from infra.settings import Settings, environment
-
-_STATE = Path(".hookline")
 
 
 class _Stopped(Exception):
@@ -50,14 +48,14 @@ def command(with_demo: bool, reload: bool) -> None:
 
 def _run(console: Console, stack: ExitStack, *, with_demo: bool, reload: bool) -> None:
     given = read_dotenv(Path(".env")) | environment()
-    environ = dev_environment(given, _STATE)
+    environ = dev_environment(given, STATE)
     settings = Settings.load(environ)
     logs.configure(level="error", log_format="console")
     if settings.redis_url is None:
-        server = stack.enter_context(EmbeddedServer.start(_STATE))
+        server = stack.enter_context(EmbeddedServer.start(STATE))
         environ["REDIS_URL"] = server.url
         console.print(
-            f"{server.version} keeps its data in {_STATE}/   REDIS_URL={server.url}",
+            f"{server.version} keeps its data in {STATE}/   REDIS_URL={server.url}",
             highlight=False,
             soft_wrap=True,
         )
@@ -71,9 +69,10 @@ def _run(console: Console, stack: ExitStack, *, with_demo: bool, reload: bool) -
     meeting_id = None
     if settings.fireflies_api_key is None:
         meeting_id = f"standin{secrets.token_hex(6)}"
-        stand_in = stack.enter_context(serving(FirefliesStandIn(meeting_id=meeting_id).app))
+        stand_in = stack.enter_context(serving(FirefliesStandIn(meeting_id=None).app))
         environ |= {"FIREFLIES_API_URL": f"{stand_in}/graphql", "FIREFLIES_API_KEY": API_KEY}
 
+    stack.enter_context(shared(STATE, environ))
     children = Children([["web"], ["worker"]], environ)
     stack.callback(children.stop)
     children.start()

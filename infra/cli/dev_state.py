@@ -5,13 +5,18 @@ A variable that is set, in the environment or in ``.env``, always wins.
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from infra.settings import Settings
+from infra.settings import Settings, environment
 from infra.signatures import new_whsec
 from ingest.sources import load_sources
 
+STATE = Path(".hookline")
+
+_RUNNING = "running.json"
+_OURS = ("HOOKLINE_", "SOURCE_", "REDIS_URL", "PORT", "FIREFLIES_")
 _LOOPBACK = "127.0.0.0/8,::1/128"
 
 
@@ -33,6 +38,32 @@ def read_dotenv(path: Path) -> dict[str, str]:
         if equals and not name.startswith("#"):
             found[name.strip()] = value.strip().strip("'\"")
     return found
+
+
+def environment_here() -> dict[str, str]:
+    """This process's variables; where they name no Redis, those of the `hookline dev` that runs in this directory.
+
+    So `hookline jobs list` and the like just work in a second terminal.
+    """
+    given = environment()
+    running = STATE / _RUNNING
+    if Settings.load(given).redis_url is None and running.is_file():
+        return json.loads(running.read_text("utf-8")) | given
+    return given
+
+
+@contextmanager
+def shared(directory: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """Leave the variables of a running `hookline dev` for `environment_here`, for as long as it runs."""
+    running = directory / _RUNNING
+    running.touch(mode=0o600)
+    running.write_text(
+        json.dumps({name: environ[name] for name in environ if name.startswith(_OURS)}), "utf-8"
+    )
+    try:
+        yield
+    finally:
+        running.unlink(missing_ok=True)
 
 
 def made_up(directory: Path) -> dict[str, str]:
@@ -66,6 +97,14 @@ def dev_environment(given: Mapping[str, str], directory: Path) -> dict[str, str]
     if "FIREFLIES_SECRET" in environ and "SOURCE_FIREFLIES_SECRET" not in given:
         del environ["SOURCE_FIREFLIES_SECRET"]  # the file's own way of naming it
     for name in load_sources(Settings.load(environ), environ).without_secret:
-        variable = f"SOURCE_{name.upper().replace('-', '_')}_SECRET"
-        environ[variable] = secrets.token_hex(16)
+        environ[secret_variable(name)] = secrets.token_hex(16)
     return environ
+
+
+def secret_variable(name: str) -> str:
+    """The variable that holds a source's secret.
+
+    >>> secret_variable("standard-webhooks")
+    'SOURCE_STANDARD_WEBHOOKS_SECRET'
+    """
+    return f"SOURCE_{name.replace('-', '_').upper()}_SECRET"

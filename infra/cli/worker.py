@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import os
 import sys
+from datetime import timedelta
 
 import click
 
@@ -15,15 +16,24 @@ from ingest.sources import Sources
 
 log = logging.getLogger(__name__)
 
+_TO_SIGN_OFF = timedelta(seconds=15)  # after the grace: jobs go back, callbacks are parked
+
 
 @click.command(name="worker")
 @click.option("--queues", help="Comma-separated; instead of HOOKLINE_QUEUES.")
 @click.option(
     "--concurrency", type=click.IntRange(1, 10_000), help="Jobs at a time; instead of HOOKLINE_CONCURRENCY."
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    help="Worker processes, under a supervisor that keeps them up.",
+)
 @click.option("--burst", is_flag=True, help="End when the queues are empty.")
 @click.option("--with-parent", is_flag=True, hidden=True)
-def command(queues: str | None, concurrency: int | None, burst: bool, with_parent: bool) -> None:
+def command(
+    queues: str | None, concurrency: int | None, processes: int | None, burst: bool, with_parent: bool
+) -> None:
     """Run handlers, and send callbacks."""
     settings = Settings.load()
     if queues is not None:
@@ -33,7 +43,10 @@ def command(queues: str | None, concurrency: int | None, burst: bool, with_paren
     sources = assembly.start(environment(), settings=settings)
     if with_parent:
         end_with_parent()
-    leave(run(settings, sources, burst=burst))
+    if processes is None:
+        leave(run(settings, sources, burst=burst))
+    else:
+        leave(supervise(settings, processes, burst=burst))
 
 
 def run(settings: Settings, sources: Sources, *, burst: bool) -> int:
@@ -50,6 +63,26 @@ def run(settings: Settings, sources: Sources, *, burst: bool) -> int:
         log.exception("the worker ends by a fault; what it ran is taken over")
         return 1
     return 0
+
+
+def supervise(settings: Settings, processes: int, *, burst: bool) -> int:
+    """Keep many workers running until told to stop. Returns the exit code."""
+    from worker.supervisor import Supervisor
+
+    words = [
+        "--queues",
+        ",".join(settings.queues),
+        "--concurrency",
+        str(settings.concurrency),
+        "--with-parent",
+    ]
+    command = [sys.executable, "-m", "infra.cli", "worker", *words, *(["--burst"] if burst else [])]
+    patience = settings.shutdown_grace + _TO_SIGN_OFF
+
+    async def keep_up() -> int:
+        return await Supervisor(command, count=processes, patience=patience, burst=burst).run()
+
+    return asyncio.run(keep_up())
 
 
 def leave(code: int) -> None:

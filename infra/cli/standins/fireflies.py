@@ -52,7 +52,7 @@ class FirefliesStandIn:
 
     Args:
         api_key: the bearer token that it takes.
-        meeting_id: the one meeting that it knows.
+        meeting_id: the one meeting that it knows; None: whatever it is asked for is that meeting.
         troubles: what the first requests meet, in order; None, and every request after them, is answered well.
         retry_after: how long it sends callers away for when it is busy.
         clock: what ``retryAfter`` is reckoned by.
@@ -66,7 +66,7 @@ class FirefliesStandIn:
         self,
         *,
         api_key: str = API_KEY,
-        meeting_id: str = MEETING_ID,
+        meeting_id: str | None = MEETING_ID,
         troubles: Iterable[Trouble | None] = (),
         retry_after: timedelta = timedelta(seconds=30),
         clock: Clock | None = None,
@@ -94,16 +94,16 @@ class FirefliesStandIn:
             meeting_id = asked["variables"]["id"]
         except (ValueError, KeyError, TypeError) as error:
             return _reply(400, "GRAPHQL_VALIDATION_FAILED", str(error))
-        if meeting_id != self._meeting_id:
+        if self._meeting_id not in (None, meeting_id):
             return self._error(Trouble.OBJECT_NOT_FOUND)
         try:
-            data = select({"transcript": self._meeting(trouble)}, selection, type_name="Query")
+            data = select({"transcript": self._meeting(meeting_id, trouble)}, selection, type_name="Query")
         except UnknownField as error:
             return _reply(400, "GRAPHQL_VALIDATION_FAILED", str(error))
         return JSONResponse({"data": data})
 
-    def _meeting(self, trouble: Trouble | None) -> dict[str, Any]:
-        found = meeting() | {"id": self._meeting_id}
+    def _meeting(self, meeting_id: str, trouble: Trouble | None) -> dict[str, Any]:
+        found = meeting() | {"id": meeting_id}
         if trouble is not None:
             found["summary"] = dict.fromkeys(found["summary"])
             found["meeting_info"]["summary_status"] = trouble.removeprefix("summary_")

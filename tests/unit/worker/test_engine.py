@@ -22,7 +22,9 @@ from infra.ledger import Ledger, Seal
 from infra.ledger.records import Arrival, CallbackAttempt, CallbackStatus, Delivery, DueCallback, JobRecord
 from infra.redis_client import memory
 from worker.callbacks.outbox import Outbox
+from worker.children import Children
 from worker.engine import Engine
+from worker.frames import Setup
 from worker.isolation import Isolation
 from worker.lease import Lease
 from worker.reports import Reports
@@ -80,7 +82,7 @@ class House:
 
         return Engine(
             ledger,
-            Isolation(runner, threads=threads),
+            Isolation(runner, Children(Setup(modules=(), path=()), slots=1, effects=reports), threads=threads),
             self.registry,
             name=name,
             queues=QUEUES,

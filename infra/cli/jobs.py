@@ -1,0 +1,149 @@
+"""``hookline jobs``: look at jobs."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from infra.cli.looking import NotFound, look, newest
+from infra.cli.tables import json_text, print_facts, print_json, print_table, relative
+from infra.ledger import Ledger
+from infra.ledger.records import CallbackRecord, ErrorInfo, HandlerEntry, JobRecord, JobStatus
+from infra.routes import entry_for
+
+
+@click.group(name="jobs")
+def command() -> None:
+    """Look at jobs."""
+
+
+@command.command(name="list")
+@click.option("--source", help="Only of this source.")
+@click.option("--type", "type_", metavar="TEXT", help="Only of this event type.")
+@click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only these.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def list_jobs(source: str | None, type_: str | None, status: str | None, limit: int, as_json: bool) -> None:
+    """The newest jobs, newest first."""
+
+    async def read(ledger: Ledger) -> tuple[list[JobRecord], list[HandlerEntry], datetime]:
+        jobs = await newest(
+            lambda number: ledger.reading.jobs(source=source, type=type_, limit=number),
+            lambda job: source in (None, job.source) and status in (None, job.status),
+            limit,
+        )
+        return jobs, await _entries(ledger), await ledger.reading.now()
+
+    jobs, entries, now = look(read)
+    if as_json:
+        print_json({"items": [_view(job, entries) for job in jobs]})
+    elif jobs:
+        columns = ("job", "status", "source", "type", "queue", "attempt", "created", "error")
+        print_table(columns, (_row(job, now) for job in jobs))
+    else:
+        click.echo("no jobs")
+
+
+@command.command(name="show")
+@click.argument("job_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, as GET /jobs/{id} answers.")
+def show_job(job_id: str, as_json: bool) -> None:
+    """One job: how it stands, its attempts, its log, its callback."""
+
+    async def read(ledger: Ledger) -> tuple[JobRecord | None, list[HandlerEntry], datetime]:
+        return await ledger.reading.job(job_id), await _entries(ledger), await ledger.reading.now()
+
+    job, entries, now = look(read)
+    if job is None:
+        raise NotFound(f"no job {job_id}")
+    view = _view(job, entries)
+    if as_json:
+        print_json(view)
+    else:
+        _print_job(job, view, now)
+
+
+async def _entries(ledger: Ledger) -> list[HandlerEntry]:
+    """What live workers handle."""
+    return [entry for manifest in (await ledger.workers.manifests()).values() for entry in manifest]
+
+
+def _view(job: JobRecord, entries: Iterable[HandlerEntry]) -> dict[str, Any]:
+    from ingest.views import job_view
+
+    return job_view(job, entry_for(entries, job.source, job.type))
+
+
+def _row(job: JobRecord, now: datetime) -> tuple[str, ...]:
+    return (
+        job.id,
+        job.status,
+        job.source,
+        job.type,
+        job.queue,
+        str(job.attempt),
+        relative(job.created_at, now),
+        _error(job.error).split("\n", maxsplit=1)[0],
+    )
+
+
+def _print_job(job: JobRecord, view: dict[str, Any], now: datetime) -> None:
+    place = "" if job.position is None else f", number {job.position}"
+    print_facts(
+        [
+            ("job", job.id),
+            ("status", job.status),
+            ("event", f"{job.event_id}  {job.source} {job.type}"),
+            ("handler", view["handler"]),
+            ("queue", f"{job.queue}{place}"),
+            ("created", relative(job.created_at, now)),
+            ("started", relative(job.started_at, now)),
+            ("ended", relative(job.ended_at, now)),
+            ("next attempt", relative(job.next_attempt_at, now)),
+            ("progress", _progress(view["progress"])),
+            ("result", None if job.result is None else json_text(job.result)),
+            ("error", _error(job.error)),
+            ("metadata", json_text(dict(job.metadata)) if job.metadata else None),
+            ("callback", _callback(job.callback, now)),
+        ]
+    )
+    if job.attempts:
+        click.echo()
+        rows = [
+            (str(attempt.number), attempt.outcome, relative(attempt.ended_at, now), attempt.worker,
+             _error(attempt.error))
+            for attempt in job.attempts
+        ]  # fmt: skip
+        print_table(("attempt", "outcome", "ended", "worker", "error"), rows)
+    if job.callback is not None and job.callback.attempts:
+        click.echo()
+        posts = [
+            (str(post.number), relative(post.at, now), str(post.status or ""), post.error or "", post.reply)
+            for post in job.callback.attempts
+        ]
+        print_table(("POST", "at", "answer", "error", "reply"), posts)
+    if job.logs:
+        click.echo()
+        lines = [tuple(str(line.get(key, "")) for key in ("at", "level", "message")) for line in job.logs]
+        print_table(("log", "level", "message"), lines)
+
+
+def _progress(view: dict[str, Any] | None) -> str | None:
+    if view is None:
+        return None
+    of = "" if view["total"] is None else f" of {view['total']:.10g} ({view['percent'] or 0:g} %)"
+    said = ", ".join(view[key] for key in ("stage", "item", "message") if view[key])
+    return f"{view['current']:.10g}{of}  {said}".strip()
+
+
+def _error(error: ErrorInfo | None) -> str:
+    return "" if error is None else f"{error.type}: {error.message}"
+
+
+def _callback(callback: CallbackRecord | None, now: datetime) -> str:
+    if callback is None:
+        return ""
+    due = f", next {relative(callback.next_attempt_at, now)}" if callback.next_attempt_at else ""
+    reason = f" ({callback.reason})" if callback.reason else ""
+    return f"{callback.id}  {callback.status}{reason}{due}\n{callback.url}"

@@ -1,0 +1,118 @@
+"""``hookline sources``: the senders that are trusted. Needs no Redis, and shows no secret."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from infra.cli.dev_state import environment_here
+from infra.cli.looking import NotFound
+from infra.cli.tables import print_facts, print_json, print_table
+from infra.expressions import Document, Expression
+from infra.settings import Settings
+from infra.signatures import HmacTemplate, Scheme, StaticKey
+from ingest.sources import Source, Sources, load_sources
+
+
+@click.group(name="sources")
+def command() -> None:
+    """The senders that are trusted."""
+
+
+@command.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def list_sources(as_json: bool) -> None:
+    """All of them, by name."""
+    settings, sources = _load()
+    views = [source_view(source, settings) for source in sorted(sources, key=lambda source: source.name)]
+    if as_json:
+        print_json({"items": views})
+    elif views:
+        columns = ("source", "provider", "secret", "queue", "callback", "address")
+        rows = [
+            (view["name"], view["provider"], "set" if view["has_secret"] else "missing", view["queue"],
+             view["callback"] or "-", view["address"])
+            for view in views
+        ]  # fmt: skip
+        print_table(columns, rows)
+    else:
+        click.echo("no sources: set SOURCE_<NAME>_SECRET, or write sources.toml")
+
+
+@command.command(name="show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def show_source(name: str, as_json: bool) -> None:
+    """One source, and the address to paste at its sender."""
+    settings, sources = _load()
+    source = sources.get(name)
+    if source is None:
+        raise NotFound(f"no source {name}; there are: {', '.join(sorted(sources.by_name)) or 'none'}")
+    view = source_view(source, settings)
+    if as_json:
+        print_json(view)
+        return
+    print_facts(
+        [
+            ("source", view["name"]),
+            ("provider", view["provider"]),
+            ("address", view["address"]),
+            ("secret", "set" if view["has_secret"] else "missing: everything is refused"),
+            ("scheme", view["scheme"]),
+            ("covers", view["covers"]),
+            ("queue", view["queue"]),
+            ("callback", view["callback"]),
+            ("tag", view["tag"]),
+        ]
+    )
+    if settings.public_url is None:
+        click.echo("\nHOOKLINE_PUBLIC_URL is not set, so the address is only a path.", err=True)
+
+
+def source_view(source: Source, settings: Settings) -> dict[str, Any]:
+    """A source as it may be shown.
+
+    Returns:
+        ``callback`` is where outcomes go: ``from the body``, ``from a header``, the host of a fixed address (its path
+        may be a secret), or None.
+    """
+    return {
+        "name": source.name,
+        "provider": source.provider,
+        "address": f"{settings.public_url or ''}/hooks/{source.name}",
+        "has_secret": bool(source.secrets),
+        "scheme": _scheme(source.scheme),
+        "covers": source.scheme.covers,
+        "queue": source.queue,
+        "callback": None if source.callback_url is None else _callback(source.callback_url),
+        "tag": source.tag,
+    }
+
+
+def _load() -> tuple[Settings, Sources]:
+    settings = Settings.load(environment_here())
+    return settings, load_sources(settings, environment_here())
+
+
+def _scheme(scheme: Scheme) -> str:
+    """What a sender has to set up, in words.
+
+    >>> _scheme(HmacTemplate(header="X-Hub-Signature-256", prefix="sha256="))
+    'HMAC-SHA256 of {body} in X-Hub-Signature-256'
+    """
+    match scheme:
+        case HmacTemplate():
+            return f"HMAC-{scheme.algorithm.upper()} of {scheme.signed} in {scheme.header}"
+        case StaticKey():
+            return f"static key in {scheme.header}"
+        case _:
+            return type(scheme).__name__
+
+
+def _callback(expression: Expression) -> str:
+    if "header" in expression.locations:
+        return "from a header"
+    if "json" in expression.locations:
+        return "from the body"
+    address = expression.evaluate(Document(headers={}, body=b"")) or ""
+    return urlsplit(address).hostname or "a fixed address"

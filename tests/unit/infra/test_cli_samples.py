@@ -1,0 +1,112 @@
+"""The sample events of `hookline send`: each is accepted as its provider's, and each is a new one."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from infra.cli.samples import sample
+from infra.cli.send import Sender
+from infra.clock import ManualClock
+from infra.expressions import Document
+from infra.ids import new_suffix
+from infra.settings import Settings
+from infra.signatures import Headers, SignedRequest, providers
+from ingest.sources import Source, Sources, load_sources
+
+NOW = datetime(2026, 11, 21, 20, 41, 11, tzinfo=UTC)
+URL = "http://127.0.0.1:8000/hooks/some"
+TABLE = """
+[fireflies]
+[github]
+[make]
+[standard-webhooks]
+[make-hmac]
+provider = "make"
+scheme = "hmac"
+[billing]
+provider = "standard-webhooks"
+[bearer]
+event_type = "json:$.type"
+[intranet]
+provider = "static"
+header = "X-Api-Key"
+[acme]
+provider = "hmac"
+header = "X-Acme-Signature"
+signed = "{method} {url} {id} {timestamp}.{body}"
+timestamp_header = "X-Acme-Timestamp"
+id_header = "X-Acme-Id"
+event_type = "json:$.type"
+"""
+
+
+def sources() -> Sources:
+    environ = {"HOOKLINE_PUBLIC_URL": "http://127.0.0.1:8000"}
+    names = [line[1:-1] for line in TABLE.splitlines() if line.startswith("[")]
+    for name in names:
+        environ[f"SOURCE_{name.upper().replace('-', '_')}_SECRET"] = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    return load_sources(Settings.load(environ), environ, read_file=lambda _: TABLE)
+
+
+def request_of(source: Source, type_: str | None = None, body: bytes | None = None) -> SignedRequest:
+    """What the source would see of a sample that is sent as its own."""
+    sender = Sender.of(source.name, sources(), secret=None)
+    sent = sender.request(URL, signed_url=URL, type=type_, body=body, clock=ManualClock(NOW))
+    return SignedRequest(url=URL, headers=Headers.of(dict(sent.headers)), body=sent.content)
+
+
+@pytest.mark.parametrize("source", list(sources()), ids=lambda source: source.name)
+def test_a_sample_is_verified_and_new(source: Source) -> None:
+    first, second = request_of(source), request_of(source)
+
+    source.verify(first, NOW)
+    source.verify(second, NOW)
+    first_id, second_id = (
+        source.identify(each, Document(headers=each.headers, body=each.body)) for each in (first, second)
+    )
+    assert first_id != second_id or first_id is None
+    assert first.body != second.body or source.provider == "github"
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "expected"),
+    [
+        ("fireflies", None, "meeting.summarized"),
+        ("fireflies", "meeting.transcribed", "meeting.transcribed"),
+        ("fireflies", "Transcription completed", "Transcription completed"),
+        ("github", None, "ping"),
+        ("github", "push", "push"),
+        ("make", None, "sample"),
+        ("make-hmac", "row.added", "row.added"),
+        ("billing", None, "sample.created"),
+        ("billing", "invoice.paid", "invoice.paid"),
+        ("acme", "order.paid", "order.paid"),
+    ],
+)
+def test_a_sample_has_the_type_that_was_asked_for(name: str, type_: str | None, expected: str) -> None:
+    source = sources().by_name[name]
+    request = request_of(source, type_)
+    assert source.type_of(Document(headers=request.headers, body=request.body)) == expected
+
+
+def test_a_body_is_sent_as_it_is_under_a_new_delivery() -> None:
+    source = sources().by_name["github"]
+    first, second = (request_of(source, "push", b'{"ref":  "x"}') for _ in range(2))
+    assert first.body == second.body == b'{"ref":  "x"}'
+    assert first.headers.get("X-GitHub-Event") == "push"
+    assert first.headers.get("X-GitHub-Delivery") != second.headers.get("X-GitHub-Delivery")
+
+
+@pytest.mark.parametrize("provider", sorted(providers()))
+def test_every_provider_has_a_sample_of_json(provider: str) -> None:
+    made = sample(provider, now=NOW, suffix=new_suffix())
+    assert isinstance(json.loads(made.body), dict)
+
+
+@pytest.mark.parametrize("secret", ["other", "schlüssel"])
+def test_a_secret_of_the_call_wins_over_the_source(secret: str) -> None:
+    request = Sender.of("intranet", sources(), secret=secret).request(
+        URL, signed_url=URL, clock=ManualClock(NOW)
+    )
+    assert (b"X-Api-Key", secret.encode()) in request.headers.raw

@@ -1,0 +1,147 @@
+"""The loop that sends callbacks, over a ledger that is played."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from infra.ledger import LedgerError
+from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery, DueCallback
+from worker.callbacks.outbox import AT_ONCE, Outbox
+
+SECOND = timedelta(seconds=1)
+
+
+def due(number: int) -> DueCallback:
+    return DueCallback(
+        id=f"cb_{number}",
+        token="s-1",
+        attempts=0,
+        url="https://example.com",
+        job=SimpleNamespace(id=f"job_{number}"),
+    )  # type: ignore[arg-type]
+
+
+@dataclass
+class Played:
+    """A ledger's callbacks: gives what waits, keeps what is recorded, fails as often as told."""
+
+    waiting: list[DueCallback] = field(default_factory=list)
+    recorded: list[str] = field(default_factory=list)
+    failures: int = 0
+    asked: int = 0
+
+    async def due(
+        self, sender: str, *, sequence: int, most: int, hold: timedelta
+    ) -> tuple[list[DueCallback], timedelta | None]:
+        self.asked += 1
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
+        return taken, (timedelta(0) if self.waiting else None)
+
+    async def record(self, deliveries: list[Delivery]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise LedgerError("away")
+        self.recorded += [delivery.callback.id for delivery in deliveries]
+
+
+@dataclass
+class Sends:
+    hold: asyncio.Event | None = None
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def send(self, callback: DueCallback) -> Delivery:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        if self.hold is not None:
+            await self.hold.wait()
+        else:
+            await asyncio.sleep(0)
+        self.at_once -= 1
+        attempt = CallbackAttempt(number=1, at=datetime.now(UTC), duration=timedelta(0), status=200)
+        return Delivery(callback=callback, attempt=attempt, status=CallbackStatus.DELIVERED)
+
+
+def outbox(ledger: Played, sends: Sends) -> Outbox:
+    return Outbox(
+        SimpleNamespace(callbacks=ledger), sends, sender="s", attempt_limit=SECOND, look_every=SECOND
+    )  # type: ignore[arg-type]
+
+
+def in_loop(test: Callable[[], Awaitable[Any]]) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(20):
+            await test()
+
+    asyncio.run(limited())
+
+
+def test_everything_due_is_sent_and_recorded_a_bounded_number_at_a_time() -> None:
+    async def test() -> None:
+        ledger, sends = Played([due(number) for number in range(200)]), Sends()
+        await outbox(ledger, sends).empty()
+        assert sorted(ledger.recorded) == sorted(f"cb_{number}" for number in range(200))
+        assert sends.most_at_once <= AT_ONCE
+
+    in_loop(test)
+
+
+def test_a_delivery_that_could_not_be_recorded_is_recorded_later_and_not_sent_again() -> None:
+    async def test() -> None:
+        ledger, sends = Played([due(1)], failures=2), Sends()
+        box = outbox(ledger, sends)
+        running = asyncio.create_task(box.run())
+        async with asyncio.timeout(10):
+            while not ledger.recorded:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        assert ledger.recorded == ["cb_1"]
+        assert ledger.failures == 0
+
+    in_loop(test)
+
+
+def test_a_look_finds_what_came_meanwhile_without_waiting() -> None:
+    async def test() -> None:
+        ledger, sends = Played(), Sends()
+        box = Outbox(
+            SimpleNamespace(callbacks=ledger),
+            sends,
+            sender="s",
+            attempt_limit=SECOND,
+            look_every=timedelta(hours=1),
+        )  # type: ignore[arg-type]
+        running = asyncio.create_task(box.run())
+        while not ledger.asked:
+            await asyncio.sleep(0)
+        ledger.waiting.append(due(1))
+        box.look()
+        while not ledger.recorded:
+            await asyncio.sleep(0)
+        running.cancel()
+
+    in_loop(test)
+
+
+def test_draining_finishes_what_is_under_way_and_takes_nothing_more() -> None:
+    async def test() -> None:
+        hold = asyncio.Event()
+        ledger, sends = Played([due(1)]), Sends(hold)
+        box = outbox(ledger, sends)
+        running = asyncio.create_task(box.run())
+        while not sends.at_once:
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        ledger.waiting.append(due(2))
+        draining = asyncio.create_task(box.drain())
+        await asyncio.sleep(0)
+        hold.set()
+        await draining
+        assert ledger.recorded == ["cb_1"]
+        assert [one.id for one in ledger.waiting] == ["cb_2"]
+
+    in_loop(test)
