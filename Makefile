@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow check bench clean
+.PHONY: help install run test test-slow check bench soak clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: $(INSTALLED) ## style, types, direction of imports, lock file
 
 bench: $(INSTALLED) ## the benchmarks
 	.venv/bin/python -m benchmarks
+
+soak: $(INSTALLED) ## kill everything at random and count, for as long as asked: make soak SECONDS=600
+	.venv/bin/python tests/soak/soak.py --seconds $(or $(SECONDS),120)
 
 clean: ## remove what was installed and cached; the data in .hookline/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

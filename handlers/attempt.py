@@ -87,21 +87,11 @@ class Runner:
                 raise asyncio.CancelledError from error
             if isinstance(error, TimeoutError) and limit.expired():
                 error.args = (f"the attempt took longer than {handler.timeout.total_seconds():g}s",)
-            return self._decide(handler, claim, error)
+            return self.decide(handler, claim, error)
         finally:
             context.end()
 
-    async def _call(self, handler: Handler, context: Context) -> str:
-        """The result as JSON text."""
-        if not handler.blocking:
-            return encode_result(await handler.function(**handler.arguments(context)))
-        loop, scope = asyncio.get_running_loop(), contextvars.copy_context()
-        result = await loop.run_in_executor(self._executor, scope.run, _call_blocking, handler, context)
-        if isinstance(result, BaseException):
-            raise result
-        return result
-
-    def _decide(self, handler: Handler, claim: Claim, error: BaseException) -> Outcome:
+    def decide(self, handler: Handler, claim: Claim, error: BaseException) -> Outcome:
         """What an exception means for the job."""
         info = describe(error)
         wait = handler.policy.delay_after(attempt=claim.failures_before + 1)
@@ -115,6 +105,16 @@ class Runner:
         if wait is None:
             return Failed(error=info)
         return Retried(delay=with_jitter(wait, self._jitter()), error=info)
+
+    async def _call(self, handler: Handler, context: Context) -> str:
+        """The result as JSON text."""
+        if not handler.blocking:
+            return encode_result(await handler.function(**handler.arguments(context)))
+        loop, scope = asyncio.get_running_loop(), contextvars.copy_context()
+        result = await loop.run_in_executor(self._executor, scope.run, _call_blocking, handler, context)
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
 
 def _call_blocking(handler: Handler, context: Context) -> str | BaseException:

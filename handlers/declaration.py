@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from handlers.context import Context
 from handlers.errors import LONGEST_WAIT, HandlerError
@@ -14,6 +14,7 @@ from handlers.retry_policy import RetryPolicy
 from infra.durations import as_duration
 
 ANY_TYPE = "*"
+IsolationKind = Literal["thread", "process"]
 _SOURCE = re.compile(r"[a-z0-9-]+", re.ASCII)
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _QUEUE = re.compile(r"[\w.:-]+", re.ASCII)
@@ -26,6 +27,7 @@ class Handler:
     Args:
         queue: where its jobs wait; None: the source's queue.
         timeout: of one attempt.
+        isolation: ``process``: in a child process, which a timeout kills; ``thread``: in the worker itself.
         blocking: whether it is a plain ``def``, and so runs in a thread.
         context_name: the parameter that takes the `Context`, if it has one.
         convert: makes the ``payload`` argument from the event's payload, if it has that parameter.
@@ -37,6 +39,7 @@ class Handler:
     queue: str | None
     policy: RetryPolicy
     timeout: timedelta
+    isolation: IsolationKind
     blocking: bool
     context_name: str | None
     convert: Callable[[Any], Any] | None
@@ -74,6 +77,7 @@ def declare(
     max_attempts: int,
     backoff: str | Sequence[timedelta | str],
     timeout: timedelta | str,
+    isolation: IsolationKind,
 ) -> Handler:
     """Check a declaration.
 
@@ -93,6 +97,7 @@ def declare(
                 delays=_checked("backoff", backoff, _delays),
             ),
             timeout=_checked("timeout", timeout, _duration),
+            isolation=_checked("isolation", isolation, _isolation),
             blocking=not inspect.iscoroutinefunction(function),
             context_name=next(iter(context_names), None),
             convert=_converter(function, parameters["payload"]) if "payload" in parameters else None,
@@ -146,6 +151,12 @@ def _duration(value: Any) -> timedelta:
     if not timedelta(0) < duration <= LONGEST_WAIT:
         raise ValueError("must be more than zero and at most 365d")
     return duration
+
+
+def _isolation(value: Any) -> Any:
+    if value not in get_args(IsolationKind):
+        raise ValueError("'thread' or 'process'")
+    return value
 
 
 def _delays(value: Any) -> tuple[timedelta, ...]:

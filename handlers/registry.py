@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import ModuleType
 from typing import Any, TypeVar
 
-from handlers.declaration import ANY_TYPE, Handler, declare
+from handlers.declaration import ANY_TYPE, Handler, IsolationKind, declare
 from handlers.errors import HandlerError
 from infra.ledger.records import HandlerEntry
 
@@ -39,6 +39,7 @@ class Registry:
         max_attempts: int = 5,
         backoff: str | Sequence[timedelta | str] = "15s,30s,1m,2m",
         timeout: timedelta | str = "3m",
+        isolation: IsolationKind = "thread",
     ) -> Callable[[_Function], _Function]:
         """Declare that a function handles a source's events of a type. The function itself stays as it is.
 
@@ -48,6 +49,7 @@ class Registry:
             max_attempts: attempts in all, counting the first.
             backoff: the waits after attempt 1, 2, …; the last one repeats; each is moved by up to ±20 %.
             timeout: of one attempt.
+            isolation: ``"process"`` runs it in a child process, which a timeout kills, group and all.
 
         Raises:
             HandlerError: something about it is wrong, or the pair has a handler already.
@@ -63,6 +65,7 @@ class Registry:
                     max_attempts=max_attempts,
                     backoff=backoff,
                     timeout=timeout,
+                    isolation=isolation,
                 )
             )
             return function

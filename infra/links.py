@@ -1,6 +1,7 @@
 """Signed links to one job: they expire, read only that job, and survive the rotation of ``HOOKLINE_SECRET_KEY``.
 
-The token is ``{job}.{time}.{signature}`` by itsdangerous, SHA-256, with a key derived for this purpose alone.
+The token is ``{job}.{time}.{signature}`` by itsdangerous, SHA-256, with a key derived for this purpose alone. Its text has
+more than one spelling (base64 leaves some bits of the last character open), so nothing may be revoked by it.
 
 HooklineError
 └── LinkError           the token is not ours, was changed, or has expired
@@ -34,9 +35,12 @@ class Links:
         secret_keys: newest first; the newest signs, all are accepted.
         public_url: where links begin; None: they are paths.
 
+    Raises:
+        ValueError: there is no secret key.
+
     >>> from datetime import UTC, datetime
     >>> from infra.clock import ManualClock
-    >>> clock = ManualClock(datetime.now(UTC))
+    >>> clock = ManualClock(datetime(2026, 11, 21, tzinfo=UTC))
     >>> links = Links(["k"], public_url="https://hooks.example.com", ttl=timedelta(days=7), clock=clock)
     >>> url = links.status_url("job_1")
     >>> url.startswith("https://hooks.example.com/jobs/job_1?token=job_1.")
@@ -51,21 +55,19 @@ class Links:
     def __init__(
         self, secret_keys: Sequence[str], *, public_url: str | None, ttl: timedelta, clock: Clock
     ) -> None:
-        self._signer = TimestampSigner(
-            [
-                hashlib.blake2s(key.encode(), person=b"hl.link", digest_size=32).digest()
-                for key in reversed(secret_keys)
-            ],
-            digest_method=hashlib.sha256,
-            key_derivation="none",
-        )
-        self.public_url = public_url
+        if not secret_keys:
+            raise ValueError("links need at least one secret key")
+        keys = [
+            hashlib.blake2s(key.encode(), person=b"hl.link", digest_size=32).digest() for key in secret_keys
+        ]
+        self._signer = _Signer(keys[::-1], clock)
+        self._public_url = public_url
         self._ttl = ttl
         self._clock = clock
 
     def status_url(self, job_id: str) -> str:
         """Where that job can be read: a URL with a public address, else a path."""
-        return f"{self.public_url or ''}/jobs/{job_id}?token={self._signer.sign(job_id).decode()}"
+        return f"{self._public_url or ''}/jobs/{job_id}?token={self._signer.sign(job_id).decode()}"
 
     def check(self, job_id: str, token: str) -> None:
         """Return if the token lets its bearer read that job.
@@ -83,3 +85,14 @@ class Links:
             raise LinkError("the link has expired")
         if named != job_id.encode():
             raise LinkElsewhere("the link is for another job")
+
+
+class _Signer(TimestampSigner):
+    """Takes the time from a clock of ours. Its keys are given oldest first."""
+
+    def __init__(self, keys: Sequence[bytes], clock: Clock) -> None:
+        super().__init__(keys, digest_method=hashlib.sha256, key_derivation="none")
+        self._clock = clock
+
+    def get_timestamp(self) -> int:
+        return int(self._clock.now().timestamp())

@@ -3,16 +3,21 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from itertools import chain
 
 from infra.ledger import LedgerError, Workers
 from infra.ledger.records import HandlerEntry
+from infra.tasks import end
 
 log = logging.getLogger(__name__)
 
 _FRESH = timedelta(seconds=2)
 _STALE = timedelta(seconds=30)
+_PATIENCE = timedelta(seconds=1)
+
+_Table = Mapping[tuple[str, str], HandlerEntry]
 
 
 def entry_for(entries: Iterable[HandlerEntry], source: str, type: str) -> HandlerEntry | None:  # noqa: A002 - the contract's word
@@ -22,8 +27,7 @@ def entry_for(entries: Iterable[HandlerEntry], source: str, type: str) -> Handle
     >>> entry_for([rest, one], "a", "x").handler, entry_for([rest, one], "a", "y").handler, entry_for([one], "b", "x")
     ('x', '*', None)
     """
-    known = {(entry.source, entry.type): entry for entry in entries}
-    return known.get((source, type)) or known.get((source, "*"))
+    return _pick(_table(entries), source, type)
 
 
 class Routes:
@@ -36,28 +40,41 @@ class Routes:
     def __init__(self, workers: Workers, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._workers = workers
         self._monotonic = monotonic
-        self._known: dict[tuple[str, str], HandlerEntry] = {}
+        self._known: _Table = {}
         self._at = float("-inf")
-        self._refreshing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
-    async def find(self, source: str, type: str) -> HandlerEntry | None:  # noqa: A002 - the contract's word
-        """The line that an event falls under, or None where no live worker has told of one."""
+    async def find(self, source: str, type: str, *, sure: bool = False) -> HandlerEntry | None:  # noqa: A002 - the contract's word
+        """The line that an event falls under, or None where no live worker has told of one.
+
+        Waits for a look only where the last one is half a minute old, and then for a second at the most: what can't be
+        read is as it was.
+
+        Args:
+            sure: look again before None is said, for a worker may have started this moment.
+        """
         age = self._monotonic() - self._at
         if age > _FRESH.total_seconds():
-            refreshing = self._refresh()
+            looking = self._look_again()
             if age > _STALE.total_seconds():
-                await asyncio.wait([refreshing], timeout=1)
-        return self._known.get((source, type)) or self._known.get((source, "*"))
+                await asyncio.wait([looking], timeout=_PATIENCE.total_seconds())
+        if sure and _pick(self._known, source, type) is None:
+            await asyncio.wait([self._look_again()], timeout=_PATIENCE.total_seconds())
+        return _pick(self._known, source, type)
 
     @property
     def any_worker(self) -> bool:
-        """Whether a live worker had told its handlers when last looked."""
+        """Whether a live worker had told what it handles when last looked."""
         return bool(self._known)
 
-    def _refresh(self) -> "asyncio.Task[None]":
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self._look())
-        return self._refreshing
+    async def stop(self) -> None:
+        """End a look that is under way."""
+        await end(self._looking)
+
+    def _look_again(self) -> "asyncio.Task[None]":
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return self._looking
 
     async def _look(self) -> None:
         try:
@@ -65,7 +82,13 @@ class Routes:
         except LedgerError as error:
             log.debug("the manifests could not be read: %s", error)
             return
-        self._known = {
-            (entry.source, entry.type): entry for entries in manifests.values() for entry in entries
-        }
+        self._known = _table(chain.from_iterable(manifests.values()))
         self._at = self._monotonic()
+
+
+def _table(entries: Iterable[HandlerEntry]) -> _Table:
+    return {(entry.source, entry.type): entry for entry in entries}
+
+
+def _pick(table: _Table, source: str, type_: str) -> HandlerEntry | None:
+    return table.get((source, type_)) or table.get((source, "*"))

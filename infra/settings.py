@@ -56,6 +56,12 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _slots(value: str) -> int:
+    if value != "cores":
+        return _whole(1, 1_000)(value)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 _SIZES = {"MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 
 
@@ -182,6 +188,12 @@ class Settings:
     )
     threads: int = setting(
         "HOOKLINE_THREADS", _whole(1, 1_000), "32", "def jobs at a time in one worker process"
+    )
+    process_slots: int = setting(
+        "HOOKLINE_PROCESS_SLOTS",
+        _slots,
+        "cores",
+        'isolation="process" jobs at a time in one worker process; cores: as many as it may use',
     )
     max_body: int = setting("HOOKLINE_MAX_BODY", parse_size, "1MiB", "larger bodies get 413")
     dedup_window: timedelta = setting(

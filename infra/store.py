@@ -3,6 +3,7 @@
 A Redis inside the process (`memory`) has none of them to tell.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -10,6 +11,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from infra.clock import Clock, SystemClock
 from infra.ledger import LedgerError
 
 
@@ -47,6 +49,8 @@ class Facts:
             found.append("it keeps no append-only file: set `appendonly yes`")
         if self.writes_fail:
             found.append(f"its writes fail: {self.writes_fail}")
+        if 0 < self.memory_most <= self.memory_used:
+            found.append("its memory is full: raise `maxmemory`")
         if self.eviction != "noeviction":
             found.append(
                 f"it deletes records when its memory is full: set `maxmemory-policy noeviction`, not {self.eviction}"
@@ -54,40 +58,44 @@ class Facts:
         return found
 
 
-async def facts(redis: Redis) -> Facts:
+async def facts(redis: Redis, *, clock: Clock | None = None) -> Facts:
     """Ask the server.
 
+    Args:
+        clock: ours; the machine's when left out.
+
     Raises:
-        LedgerError: it does not answer.
+        LedgerError: it does not answer, or refuses to.
     """
     client = cast("Any", redis)
+    clock = SystemClock() if clock is None else clock
     try:
         info = await client.info()
+        asked_at = clock.now()
         seconds, microseconds = await client.time()
     except (RedisError, OSError) as error:
         raise LedgerError(f"Redis does not answer: {type(error).__name__}") from error
-    now = datetime.now(UTC)
-    name = (
-        f"Valkey {info['valkey_version']}"
-        if "valkey_version" in info
-        else f"Redis {info.get('redis_version', '')}"
-    )
-    fails = ""
-    if info.get("aof_enabled") and info.get("aof_last_write_status", "ok") != "ok":
-        fails = "the append-only file can't be written"
-    elif (
-        info.get("rdb_last_bgsave_status", "ok") != "ok"
-        and int(info.get("rdb_changes_since_last_save", 0)) > 0
-    ):
-        fails = "the last snapshot could not be written"
+    told_at = datetime.fromtimestamp(int(seconds) + int(microseconds) / 1e6, UTC)
+    server = "Valkey" if "valkey_version" in info else "Redis"
     return Facts(
-        name=name,
+        name=f"{server} {info.get(f'{server.lower()}_version', '')}".rstrip(),
         append_only=bool(info.get("aof_enabled")),
-        writes_fail=fails,
+        writes_fail=_why_writes_fail(info),
         eviction=str(info.get("maxmemory_policy", "noeviction")),
         memory_used=int(info.get("used_memory", 0)),
         memory_most=int(info.get("maxmemory", 0)),
-        clock_off=datetime.fromtimestamp(int(seconds) + int(microseconds) / 1e6, UTC) - now,
+        clock_off=told_at - asked_at,
         cluster=bool(info.get("cluster_enabled")),
-        replica=info.get("role") not in (None, "master"),
+        replica=info.get("role", "master") != "master",
     )
+
+
+def _why_writes_fail(info: Mapping[str, Any]) -> str:
+    if info.get("aof_enabled") and info.get("aof_last_write_status", "ok") != "ok":
+        return "the append-only file can't be written"
+    if (
+        info.get("rdb_last_bgsave_status", "ok") != "ok"
+        and int(info.get("rdb_changes_since_last_save", 0)) > 0
+    ):
+        return "the last snapshot could not be written"
+    return ""

@@ -1,32 +1,34 @@
-"""Ending background tasks."""
+"""Ending asyncio tasks for certain."""
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 
-_ASK_AGAIN_SECONDS = 0.2
+_AGAIN_SECONDS = 0.05
 
 
-async def end(tasks: Iterable["asyncio.Task[Any]"]) -> None:
-    """Cancel tasks and return once they have ended, however they do.
+async def end(*tasks: "asyncio.Future[Any] | None") -> None:
+    """Cancel these tasks, and return once they have ended, in whatever way.
 
-    A library underneath may swallow a cancellation (fakeredis does, within a command): it is asked again until it obeys.
+    Once is not enough: redis-py sends through `asyncio.wait_for`, which in Python 3.11 forgets a cancellation that comes
+    as the sending ends (https://github.com/python/cpython/issues/86296); the task would go on, and whoever waits for its
+    end would wait for ever.
 
-    >>> async def stubborn():
-    ...     try:
-    ...         await asyncio.sleep(60)
-    ...     except asyncio.CancelledError:
-    ...         await asyncio.sleep(60)
-    >>> async def main():
-    ...     task = asyncio.create_task(stubborn())
-    ...     await asyncio.sleep(0)
-    ...     await end([task])
-    ...     return task.done()
-    >>> asyncio.run(main())
+    Args:
+        tasks: None stands for one that was never started.
+
+    >>> async def example():
+    ...     task = asyncio.ensure_future(asyncio.sleep(60))
+    ...     await end(task, None)
+    ...     return task.cancelled()
+    >>> asyncio.run(example())
     True
     """
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
+    started = {task for task in tasks if task is not None}
+    running = started
+    while running:
+        for task in running:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_ASK_AGAIN_SECONDS)
+        _, running = await asyncio.wait(running, timeout=_AGAIN_SECONDS)
+    for task in started:
+        if not task.cancelled():
+            task.exception()  # or asyncio complains that nobody looked at it

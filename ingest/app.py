@@ -3,26 +3,29 @@
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from infra.clock import Clock, SystemClock
 from infra.egress import EgressPolicy
-from infra.ledger import Ledger
+from infra.ledger import Ledger, LedgerError
 from infra.links import Links
 from infra.routes import Routes
 from infra.settings import Settings
-from ingest import problems
+from infra.signatures import SignatureError
 from ingest.api.health import Readyz, healthz
 from ingest.api.jobs import ReadJob, SubmitJobs
 from ingest.api.readiness import Readiness
+from ingest.intake import ClientGone, HeaderGuard
 from ingest.keys import Keys
-from ingest.problems import Problem
+from ingest.problems import INTERNAL, NOT_FOUND, NOT_READABLE, Problem
 from ingest.receipts import Receipts
 from ingest.receive import Receive
 from ingest.recorder import Recorder
@@ -30,6 +33,8 @@ from ingest.sources import Sources
 from ingest.watch import Watch
 
 log = logging.getLogger(__name__)
+
+_SHOWN_PATH = 200  # characters of a path that a stranger chose
 
 
 def create_app(
@@ -47,6 +52,10 @@ def create_app(
         connect: makes the client for the ledger.
         connect_waiting: makes a client whose answers may take as long as they like.
         in_memory: Redis lives in this process.
+        clock: the machine's when left out.
+
+    Raises:
+        ValueError: there is no secret key.
     """
     clock = SystemClock() if clock is None else clock
     policy = EgressPolicy(allow=settings.callback_allow)
@@ -57,61 +66,96 @@ def create_app(
     ledger = Ledger.of(connect(), settings)
     recorder = Recorder(ledger.events)
     routes = Routes(ledger.workers)
-    watch = Watch(ledger.reading, connect_waiting)
+    watch = Watch(ledger.reading, connect_waiting())
     receipts = Receipts(ledger.reading, watch, routes, links)
+    receive = Receive(
+        sources,
+        recorder=recorder,
+        routes=routes,
+        receipts=receipts,
+        policy=policy,
+        public_url=settings.public_url,
+        clock=clock,
+    )
+    submit_jobs = SubmitJobs(
+        keys=keys,
+        recorder=recorder,
+        routes=routes,
+        receipts=receipts,
+        policy=policy,
+        clock=clock,
+        max_body=settings.max_body,
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         recorder.start()
+        watch.start()
         try:
             yield
         finally:
             await recorder.stop()
             await watch.stop()
+            await routes.stop()
             await ledger.redis.aclose()
 
-    return Starlette(
+    app = Starlette(
         routes=[
-            Route(
-                "/hooks/{source}",
-                Receive(
-                    sources,
-                    recorder=recorder,
-                    routes=routes,
-                    receipts=receipts,
-                    policy=policy,
-                    links=links,
-                    clock=clock,
-                ),
-            ),
-            Route(
-                "/jobs",
-                SubmitJobs(
-                    keys=keys,
-                    recorder=recorder,
-                    routes=routes,
-                    receipts=receipts,
-                    policy=policy,
-                    clock=clock,
-                    max_body=settings.max_body,
-                ),
-            ),
+            Route("/hooks/{source}", receive),
+            Route("/jobs", submit_jobs),
             Route("/jobs/{id}", ReadJob(keys=keys, reading=ledger.reading, watch=watch, routes=routes)),
             Route("/healthz", healthz),
             Route("/readyz", Readyz(Readiness(ledger, in_memory=in_memory)).answer),
         ],
-        exception_handlers={HTTPException: _as_problem, Exception: _as_our_fault},
+        middleware=[Middleware(HeaderGuard)],
+        exception_handlers={
+            Problem: _refuse,
+            LedgerError: _refuse_reading,
+            ClientGone: _answer_nobody,
+            HTTPException: _refuse_address,
+            Exception: _own_fault,
+        },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would point at whatever the Host header claims
+    return app
 
 
-async def _as_problem(_: Request, error: Exception) -> Response:
+async def _refuse(request: Request, error: Exception) -> Response:
+    """The one place where refusals are answered and logged: the sender learns what to do, the log why."""
+    problem = cast("Problem", error)
+    cause = problem.__cause__
+    log.log(
+        logging.WARNING if problem.kind.status >= 500 else logging.INFO,
+        "refused: %s",
+        problem.kind.code,
+        extra={
+            "method": request.method,
+            "path": request.scope["path"][:_SHOWN_PATH],
+            "because": str(cause or problem.detail or problem.kind.title),
+            "evidence": dict(cause.evidence) if isinstance(cause, SignatureError) else {},
+        },
+    )
+    return problem.reply()
+
+
+async def _refuse_reading(request: Request, error: Exception) -> Response:
+    problem = Problem(NOT_READABLE)
+    problem.__cause__ = error
+    return await _refuse(request, problem)
+
+
+async def _refuse_address(request: Request, error: Exception) -> Response:
     """Starlette's own refusals, in our words."""
     if isinstance(error, HTTPException) and error.status_code == 405:
-        return problems.method_not_allowed("GET").response()
-    return problems.not_found("page").response()
+        return await _refuse(request, Problem.method_not_allowed("GET", "HEAD"))
+    return await _refuse(request, Problem(NOT_FOUND))
 
 
-async def _as_our_fault(_: Request, error: Exception) -> Response:
-    log.error("a fault of ours", exc_info=error)
-    return Problem(500, "internal", "A fault of ours; it was logged.").response()
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # nginx's word for it; it goes to a closed connection
+
+
+async def _own_fault(_: Request, __: Exception) -> Response:
+    """The server logs it, with its trace."""
+    return Problem(INTERNAL).reply()

@@ -6,7 +6,7 @@ from hmac import compare_digest
 from infra.links import LinkElsewhere, LinkError, Links
 from infra.settings import ApiKey, Scope
 from infra.signatures import Headers
-from ingest import problems
+from ingest.problems import NOT_FOUND, SCOPE_MISSING, UNAUTHORIZED, Problem
 
 
 class Keys:
@@ -25,9 +25,9 @@ class Keys:
         word, _, sent = (headers.get("authorization") or "").partition(" ")
         found = [key for secret, key in self._keys if compare_digest(secret, sent.strip().encode())]
         if word.lower() != "bearer" or not found:
-            raise problems.unauthorized()
+            raise Problem(UNAUTHORIZED)
         if scope not in found[0].scopes:
-            raise problems.scope_missing(scope)
+            raise Problem(SCOPE_MISSING, f"It lacks the scope {scope!r}.")
         return found[0]
 
     def may_read(self, job_id: str, headers: Headers, token: str | None) -> None:
@@ -42,6 +42,6 @@ class Keys:
         try:
             self._links.check(job_id, token)
         except LinkElsewhere:
-            raise problems.not_found("job") from None
+            raise Problem(NOT_FOUND) from None
         except LinkError:
-            raise problems.unauthorized() from None
+            raise Problem(UNAUTHORIZED) from None

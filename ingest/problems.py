@@ -1,125 +1,103 @@
 """Every refusal, as problem+json (RFC 9457). A stranger learns what to do, never what is inside.
 
+``docs/problems.md`` explains each of them to whoever gets one, and a test compares.
+
 HooklineError
 └── Problem
 """
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
 
 from infra.errors import HooklineError
+from ingest.replies import json_reply
+
+_CLOSE = {"Connection": "close"}  # what the sender still sends is not read
+_LATER = {"Retry-After": "5"}
+_LONGEST_DETAIL = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of refusal.
+
+    Args:
+        code: what a program goes by; stable.
+        title: what a person reads.
+        headers: sent with every one.
+    """
+
+    status: int
+    code: str
+    title: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+BODY_MALFORMED = Kind(400, "body_malformed", "The body can't be read.")
+FRAMING_AMBIGUOUS = Kind(400, "framing_ambiguous", "The request can be read in two ways.", _CLOSE)
+SIGNATURE_INVALID = Kind(401, "signature_invalid", "The signature does not hold.")
+UNAUTHORIZED = Kind(
+    401, "unauthorized", "An API key or a signed link is needed.", {"WWW-Authenticate": "Bearer"}
+)
+SCOPE_MISSING = Kind(403, "scope_missing", "This API key may not do that.")
+NOT_FOUND = Kind(404, "not_found", "There is nothing here.")
+SOURCE_UNKNOWN = Kind(404, "source_unknown", "There is no such source.")
+METHOD_NOT_ALLOWED = Kind(405, "method_not_allowed", "This address does not take that method.")
+BODY_TIMEOUT = Kind(408, "body_timeout", "The body did not arrive in time.", _CLOSE)
+IDEMPOTENCY_CONFLICT = Kind(409, "idempotency_conflict", "This idempotency_key was used for another payload.")
+BODY_TOO_LARGE = Kind(413, "body_too_large", "The body is too large.", _CLOSE)
+ENCODING_UNSUPPORTED = Kind(415, "encoding_unsupported", "Compressed bodies are not taken.", _CLOSE)
+INVALID = Kind(422, "invalid", "The request can't be carried out as it is.")
+CALLBACK_URL_REFUSED = Kind(422, "callback_url_refused", "The callback URL can't be accepted.")
+HEADERS_TOO_LARGE = Kind(431, "headers_too_large", "The headers are too large.", _CLOSE)
+INTERNAL = Kind(500, "internal", "A fault of ours; it was logged.")
+NOT_READABLE = Kind(503, "not_readable", "The records can't be read just now.", _LATER)
+NOT_RECORDED = Kind(503, "not_recorded", "Nothing was promised: the event could not be recorded.", _LATER)
 
 
 class Problem(HooklineError):
-    """A request that is answered with an error.
+    """A request that is answered with an error. What it was raised from goes to the log, and to nobody else.
 
     Args:
-        status: HTTP's.
-        code: what a program goes by; stable.
-        title: what a person reads; the same for all problems with this code.
-        detail: what is wrong with this request.
-        headers: to send along, such as ``Retry-After``.
-        more: further members of the body.
+        detail: what is wrong with this request; cut where it is long, for it may repeat what was sent.
+        headers: besides those of its kind.
+        members: of the body, besides those of RFC 9457.
     """
 
     def __init__(
-        self, status: int, code: str, title: str, detail: str | None = None,
-        *, headers: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(title if detail is None else f"{title}: {detail}")
-        self.status = status
-        self.code = code
-        self.title = title
-        self.detail = detail
-        self.headers = dict(headers or {})
-        self.more = dict(more or {})
+        self,
+        kind: Kind,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(kind.title)
+        self.kind = kind
+        self.detail = (
+            detail if detail is None or len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…"
+        )
+        self.headers = {**kind.headers, **(headers or {})}
+        self.members = members
 
-    def response(self) -> Response:
+    @classmethod
+    def method_not_allowed(cls, *allowed: str) -> "Problem":
+        """405, and what is taken instead."""
+        return cls(METHOD_NOT_ALLOWED, f"Use {' or '.join(allowed)}.", headers={"Allow": ", ".join(allowed)})
+
+    def reply(self) -> Response:
         """The answer to send."""
-        body: dict[str, Any] = {
-            "type": f"urn:hookline:problem:{self.code}",
-            "title": self.title,
-            "status": self.status,
-            "code": self.code,
+        body = {
+            "type": f"urn:hookline:problem:{self.kind.code}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "code": self.kind.code,
         }
         if self.detail is not None:
             body["detail"] = self.detail
-        content = json.dumps(body | self.more).encode()
-        return Response(content, self.status, self.headers, media_type="application/problem+json")
-
-
-def signature_invalid() -> Problem:
-    """One answer for every fault of a signature: nobody learns how close they were."""
-    return Problem(401, "signature_invalid", "The signature does not hold.")
-
-
-def source_unknown() -> Problem:
-    return Problem(404, "source_unknown", "There is no such source.")
-
-
-def method_not_allowed(*allowed: str) -> Problem:
-    return Problem(
-        405, "method_not_allowed", "This address does not take that method.", f"Use {' or '.join(allowed)}.",
-        headers={"Allow": ", ".join(allowed)},
-    )  # fmt: skip
-
-
-def body_too_large(limit: int) -> Problem:
-    """The connection is closed with it: what the sender still sends is not read."""
-    return Problem(
-        413,
-        "body_too_large",
-        "The body is too large.",
-        f"At most {limit} bytes are taken.",
-        headers={"Connection": "close"},
-    )
-
-
-def headers_too_large() -> Problem:
-    return Problem(431, "headers_too_large", "The headers are too large.", headers={"Connection": "close"})
-
-
-def body_timeout() -> Problem:
-    return Problem(408, "body_timeout", "The body did not arrive in time.", headers={"Connection": "close"})
-
-
-def encoding_unsupported() -> Problem:
-    return Problem(
-        415, "encoding_unsupported", "Compressed bodies are not taken.", "Send it without Content-Encoding."
-    )
-
-
-def body_malformed(detail: str) -> Problem:
-    return Problem(400, "body_malformed", "The body can't be read.", detail)
-
-
-def invalid(detail: str) -> Problem:
-    return Problem(422, "invalid", "The request can't be carried out as it is.", detail)
-
-
-def not_recorded() -> Problem:
-    return Problem(
-        503, "not_recorded", "Nothing was promised: the event could not be recorded.", "Send it again, with the same id.",
-        headers={"Retry-After": "5"},
-    )  # fmt: skip
-
-
-def not_readable() -> Problem:
-    return Problem(503, "not_readable", "The records can't be read just now.", headers={"Retry-After": "5"})
-
-
-def unauthorized() -> Problem:
-    return Problem(
-        401, "unauthorized", "An API key or a signed link is needed.", headers={"WWW-Authenticate": "Bearer"}
-    )
-
-
-def scope_missing(scope: str) -> Problem:
-    return Problem(403, "scope_missing", "This API key may not do that.", f"It lacks the scope {scope!r}.")
-
-
-def not_found(what: str) -> Problem:
-    return Problem(404, "not_found", f"There is no such {what}.")
+        return json_reply(
+            body | self.members, self.kind.status, self.headers, media_type="application/problem+json"
+        )

@@ -1,29 +1,34 @@
 """The answer to what was recorded: 202 for a new event, 200 for a duplicate, or the ended job for who waits."""
 
-import json
+import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
+from starlette.types import Receive
 
 from infra.ledger import LedgerError, Reading
 from infra.ledger.records import TERMINAL_STATUSES, Receipt
 from infra.links import Links
 from infra.routes import Routes
 from infra.signatures import Headers
+from ingest.intake import while_connected
+from ingest.replies import json_reply
 from ingest.views import job_view
 from ingest.watch import Watch
 
 LONGEST_WAIT: Final = 60
 
-_WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*([0-9]{1,4})(?:$|[,;\s])", re.ASCII)
+_LOOK_SECONDS: Final = 1.0
+_WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,4})"?\s*(?=$|[,;])', re.ASCII | re.IGNORECASE)
 
 
 def preferred_wait(headers: Headers) -> int:
     """The seconds of ``Prefer: wait=N`` (RFC 7240), at most 60; 0 without.
 
-    >>> preferred_wait(Headers.of({"Prefer": "respond-async, wait=5"})), preferred_wait(Headers.of({"Prefer": "wait=x"}))
-    (5, 0)
+    >>> [preferred_wait(Headers.of({"Prefer": text})) for text in ("respond-async, wait=5", "wait=9999", "wait=x")]
+    [5, 60, 0]
     """
     found = _WAIT.search(headers.get("prefer") or "")
     return min(int(found[1]), LONGEST_WAIT) if found else 0
@@ -38,35 +43,52 @@ class Receipts:
         self._routes = routes
         self._links = links
 
-    async def answer(self, receipt: Receipt, *, wait: int, linked: bool) -> Response:
+    async def answer(self, receipt: Receipt, receive: Receive, *, wait: int, linked: bool) -> Response:
         """The response to one event.
 
         Args:
+            receive: of the request, whose body was read.
             wait: the seconds that the sender would wait for the job's end; 0: it would not.
             linked: whether the sender is trusted enough for a link to the job.
+
+        Raises:
+            ClientGone: it did not wait after all.
         """
         headers = {}
         if wait > 0:
             headers["Preference-Applied"] = f"wait={wait}"
-            if (ended := await self._ended(receipt.job_id, wait)) is not None:
-                return _json(200, ended, headers)
-        return _json(200 if receipt.duplicate else 202, await self.told(receipt, linked=linked), headers)
+            if (ended := await while_connected(receive, self._ended(receipt.job_id, wait))) is not None:
+                return json_reply(ended, 200, headers)
+        return json_reply(
+            await self._told(receipt, linked=linked), 200 if receipt.duplicate else 202, headers
+        )
 
-    async def told(self, receipt: Receipt, *, linked: bool = True) -> dict[str, Any]:
-        """The contract's five fields."""
-        told = {
+    async def answer_batch(self, receipts: Sequence[Receipt]) -> Response:
+        """The response to several events: 202, and what a single one would have been told, in their order."""
+        told = await asyncio.gather(*[self._told(receipt, linked=True) for receipt in receipts])
+        for receipt, each in zip(receipts, told, strict=True):
+            if not receipt.same_body:
+                each["code"] = "idempotency_conflict"
+        return json_reply(told, 202)
+
+    async def _told(self, receipt: Receipt, *, linked: bool) -> dict[str, Any]:
+        """The contract's five fields; four where there is no link."""
+        told: dict[str, Any] = {
             "event_id": receipt.event_id,
             "job_id": receipt.job_id,
             "status": await self._status(receipt) if receipt.duplicate else receipt.status,
             "duplicate": receipt.duplicate,
         }
-        return told | ({"status_url": self._links.status_url(receipt.job_id)} if linked else {})
+        if linked:
+            told["status_url"] = self._links.status_url(receipt.job_id)
+        return told
 
     async def _status(self, receipt: Receipt) -> str:
-        """Where the first event's job stands by now."""
+        """Where the first event's job stands by now, if that can be had quickly."""
         try:
-            job = await self._reading.job(receipt.job_id)
-        except LedgerError:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                job = await self._reading.job(receipt.job_id)
+        except (LedgerError, TimeoutError):
             job = None
         return receipt.status if job is None else job.status
 
@@ -79,7 +101,3 @@ class Receipts:
         if job is None or job.status not in TERMINAL_STATUSES:
             return None
         return job_view(job, await self._routes.find(job.source, job.type))
-
-
-def _json(status: int, content: dict[str, Any], headers: dict[str, str]) -> Response:
-    return Response(json.dumps(content).encode(), status, headers, media_type="application/json")

@@ -24,6 +24,7 @@ def job_view(job: JobRecord, entry: HandlerEntry | None) -> dict[str, Any]:
         "position": job.position,
         "progress": None if job.progress is None else _progress(job.progress),
         "attempts": [_attempt(attempt) for attempt in job.attempts],
+        "logs": [dict(line) for line in job.logs],
         "max_attempts": job.max_attempts or (entry.max_attempts if entry else None),
         "next_attempt_at": _moment(job.next_attempt_at),
         "result": job.result,

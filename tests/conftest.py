@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -183,24 +183,31 @@ class Spawned:
 
 @pytest.fixture
 def spawn(tmp_path: Path) -> Iterator[Callable[..., Spawned]]:
-    """``spawn("hookline", "web", env={…}, cwd=…)``: a process in a group of its own, gone when the test is.
+    """``spawn("hookline", "web", env={…}, cwd=…)``: a process in a group of its own, gone when the test is."""
+    with spawning(tmp_path) as start:
+        yield start
 
-    Its environment is PATH, an empty HOME and what the test gives, so that a developer's settings don't leak in.
+
+@contextmanager
+def spawning(directory: Path) -> Iterator[Callable[..., Spawned]]:
+    """What starts processes and keeps their logs in a directory; all of them are gone at the end.
+
+    Their environment is PATH, an empty HOME and what the test gives, so that a developer's settings don't leak in.
     Words that name a program of this virtual environment (``hookline``, ``python``) mean that one.
     """
-    home = tmp_path / "home"
+    home = directory / "home"
     home.mkdir()
     started: list[Spawned] = []
 
     def start(*command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Spawned:
         scripts = Path(sys.executable).parent
         path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
-        log = tmp_path / f"process-{len(started)}.log"
+        log = directory / f"process-{len(started)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [shutil.which(command[0], path=path) or command[0], *command[1:]],
                 env={"PATH": path, "HOME": str(home), "PYTHONUNBUFFERED": "1", **(env or {})},
-                cwd=cwd or tmp_path,
+                cwd=cwd or directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -209,8 +216,10 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., Spawned]]:
         started.append(Spawned(process, log))
         return started[-1]
 
-    yield start
-    for one in started:
-        with suppress(ProcessLookupError):
-            os.killpg(one.pid, signal.SIGKILL)
-        one.process.wait()
+    try:
+        yield start
+    finally:
+        for one in started:
+            with suppress(ProcessLookupError):
+                os.killpg(one.pid, signal.SIGKILL)
+            one.process.wait()

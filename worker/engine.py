@@ -24,7 +24,7 @@ from rq.worker import BaseWorker
 from handlers.registry import Registry
 from infra.ids import new_suffix
 from infra.ledger import Ledger, LedgerError
-from infra.ledger.jobs import BATCH
+from infra.ledger.scripts import BATCH
 from infra.ledger.records import Claim, Failed, Outcome, Released, Retried, Settlement
 from infra.logs import bind
 from infra.tasks import end
@@ -132,7 +132,6 @@ class Engine(BaseWorker):
             "ip_address": self.ip_address,
             "version": VERSION,
             "python_version": sys.version.split()[0],
-            "state": "busy" if self._running else "idle",
         }
 
     # -- the loop --------------------------------------------------------------------------------------------------
@@ -171,7 +170,7 @@ class Engine(BaseWorker):
             await self._take_and_settle(burst=burst)
             await self._drain()
         finally:
-            await end(tasks)
+            await end(*tasks)
             await self._leave(empty_outbox=burst and not self._stopping)
         return self._settled
 
@@ -314,6 +313,7 @@ class Engine(BaseWorker):
         self._forget(ending, callbacks=await self._ledger.jobs.settle(self.name, ending))
 
     async def _leave(self, *, empty_outbox: bool) -> None:
+        await self._isolation.aclose()
         try:
             await (self._outbox.empty() if empty_outbox else self._outbox.drain())
             await asyncio.to_thread(self._lease.stop)

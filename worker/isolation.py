@@ -1,28 +1,42 @@
-"""Where a handler runs: a coroutine in the worker's loop, a ``def`` in a thread."""
+"""Where a handler runs: a coroutine in the worker's loop, a ``def`` in a thread, ``isolation="process"`` in a child.
+
+A job that was executing when its worker died, twice, runs in a child of its own, whatever was declared: if it kills
+again, it kills that child alone, and is given up.
+"""
 
 import asyncio
+import logging
+from typing import Final
 
 from handlers.attempt import Runner
 from handlers.declaration import Handler
-from infra.ledger.records import Claim, Outcome
+from infra.ledger.jobs import CRASH_CAP
+from infra.ledger.records import Claim, ErrorInfo, Failed, Outcome
+from worker.children import Children, ProcessDied
+
+log = logging.getLogger(__name__)
+
+_LAST_CRASH: Final = CRASH_CAP - 1
 
 
 class Isolation:
     """Runs attempts where their handlers belong.
 
     Args:
+        children: the processes.
         threads: the most ``def`` handlers at a time; a job that is held beyond them waits, and its time is not running.
     """
 
-    def __init__(self, runner: Runner, *, threads: int) -> None:
+    def __init__(self, runner: Runner, children: Children, *, threads: int) -> None:
         self._runner = runner
+        self._children = children
         self._threads = asyncio.Semaphore(threads)
         self._waiting = 0
 
     @property
     def crowded(self) -> bool:
-        """Whether a job waits for a thread already: no further one should be claimed."""
-        return self._waiting > 0
+        """Whether jobs wait for a place already: no further one should be claimed."""
+        return self._waiting > 0 or self._children.crowded
 
     async def run(self, handler: Handler, claim: Claim) -> Outcome:
         """Make the attempt.
@@ -30,6 +44,8 @@ class Isolation:
         Raises:
             asyncio.CancelledError: the worker gave the attempt up.
         """
+        if handler.isolation == "process" or claim.crashes >= _LAST_CRASH:
+            return await self._in_child(handler, claim)
         if not handler.blocking:
             return await self._runner.run(claim)
         self._waiting += 1
@@ -41,3 +57,23 @@ class Isolation:
             return await self._runner.run(claim)
         finally:
             self._threads.release()
+
+    async def aclose(self) -> None:
+        """End the child processes. Call it in the loop that ran the handlers."""
+        await self._children.aclose()
+
+    async def _in_child(self, handler: Handler, claim: Claim) -> Outcome:
+        alone = claim.crashes >= _LAST_CRASH
+        try:
+            return await self._children.run(claim, limit=handler.timeout, alone=alone)
+        except Exception as error:  # noqa: BLE001 - whatever a child is up to, the worker goes on
+            if alone and isinstance(error, ProcessDied) and error.running:
+                return Failed(error=_third_death(claim, error))
+            return self._runner.decide(handler, claim, error)
+
+
+def _third_death(claim: Claim, error: ProcessDied) -> ErrorInfo:
+    return ErrorInfo(
+        type="WorkerLost",
+        message=f"{error}; {claim.crashes} workers had died during this job before: it is given up",
+    )

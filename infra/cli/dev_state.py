@@ -48,7 +48,8 @@ def environment_here() -> dict[str, str]:
     given = environment()
     running = STATE / _RUNNING
     if Settings.load(given).redis_url is None and running.is_file():
-        return json.loads(running.read_text("utf-8")) | given
+        left: dict[str, str] = json.loads(running.read_text("utf-8"))
+        return left | given
     return given
 
 

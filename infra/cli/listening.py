@@ -4,9 +4,11 @@ The platform's router may speak IPv6 to us and the health check IPv4: one socket
 uvicorn's own ``::`` takes IPv6 alone.
 """
 
+import signal
 import socket
+from types import FrameType
 
-from uvicorn import Config
+from uvicorn import Config, Server
 
 from infra.errors import HooklineError
 
@@ -43,6 +45,18 @@ def listen(host: str, port: int) -> socket.socket:
 def port_of(listening: socket.socket) -> int:
     """The port that it got."""
     return int(listening.getsockname()[1])
+
+
+class OrderlyServer(Server):
+    """uvicorn's server, that ends in order on SIGTERM and SIGINT and leaves to us what comes then.
+
+    Its own raises the signal once more when it has ended, and the process would die there, with the exit code of a kill.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Stop; at the second Ctrl-C without waiting for requests under way."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def server_config(app: object, *, workers: int = 1, factory: bool = False) -> Config:

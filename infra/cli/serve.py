@@ -6,10 +6,9 @@ import logging
 import secrets
 
 import click
-from uvicorn import Server
 
 from infra.cli import assembly
-from infra.cli.listening import listen, port_of, server_config
+from infra.cli.listening import OrderlyServer, listen, port_of, server_config
 from infra.cli.worker import leave
 from infra.settings import Settings, environment
 
@@ -33,7 +32,7 @@ def command() -> None:
 
     async def serve() -> None:
         """The web part goes first: what it has acknowledged by then, the worker still has its grace to run."""
-        server = Server(server_config(assembly.web(settings, sources, connections)))
+        server = OrderlyServer(server_config(assembly.web(settings, sources, connections)))
         engine = assembly.engine(settings, sources, connections, registry)
         working = asyncio.create_task(engine.run(threaded=not in_memory, handle_signals=False))
         working.add_done_callback(lambda _: setattr(server, "should_exit", True))

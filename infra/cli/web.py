@@ -2,11 +2,10 @@
 
 import click
 from starlette.applications import Starlette
-from uvicorn import Server
 from uvicorn.supervisors import Multiprocess
 
 from infra.cli import assembly
-from infra.cli.listening import listen, port_of, server_config
+from infra.cli.listening import OrderlyServer, listen, port_of, server_config
 from infra.cli.parent import end_with_parent
 from infra.settings import Settings, environment
 
@@ -38,6 +37,6 @@ def command(workers: int, with_parent: bool) -> None:
         end_with_parent()
     config = server_config("infra.cli.web:create", factory=True, workers=workers)
     if workers == 1:
-        Server(config).run(sockets=[listening])
+        OrderlyServer(config).run(sockets=[listening])
     else:
         Multiprocess(config, sockets=[listening]).run()

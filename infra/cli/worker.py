@@ -55,13 +55,13 @@ def run(settings: Settings, sources: Sources, *, burst: bool) -> int:
     registry = assembly.handlers_of(settings)
 
     async def work() -> None:
-        await assembly.engine(settings, sources, connections, registry).run(burst=burst)
+        try:
+            await assembly.engine(settings, sources, connections, registry).run(burst=burst)
+        except Exception:
+            log.exception("the worker ends by a fault; what it ran is taken over")
+            leave(1)  # at once: the end of the loop would wait for tasks that the fault has left behind
 
-    try:
-        asyncio.run(work())
-    except Exception:
-        log.exception("the worker ends by a fault; what it ran is taken over")
-        return 1
+    asyncio.run(work())
     return 0
 
 

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from infra.durations import milliseconds
+from infra.ledger.parsing import text, whole
 from infra.ledger.reading import Reading
 from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery, DueCallback
-from infra.ledger.scripts import Argument, Scripts
+from infra.ledger.scripts import BATCH, Argument, Scripts
 from infra.ledger.wire import callback_attempt_json, dumps
 
 log = logging.getLogger(__name__)
@@ -27,51 +28,68 @@ class Callbacks:
     ) -> tuple[list[DueCallback], timedelta | None]:
         """Take callbacks whose time has come; if the sender dies, they fall due again after `hold`.
 
+        Args:
+            sequence: counts the calls of this sender, so that each has a token of its own.
+            most: at most `BATCH` are taken.
+
         Returns:
             The callbacks, and how long until the next one falls due, if any waits.
+
+        Raises:
+            LedgerError: not confirmed; what was taken falls due again.
         """
-        wait, *items = await self._scripts.run("due", sender, sequence, most, milliseconds(hold))
-        taken = []
-        for item in items:
-            callback_id, job_id, event_id, token, attempts = (part.decode() for part in item)
-            job = await self._reading.job_of(job_id, event_id)
+        wait, *items = await self._scripts.run("due", sender, sequence, min(most, BATCH), milliseconds(hold))
+        jobs = await self._reading.jobs_of([(text(item[1]), text(item[2])) for item in items])
+        taken: list[DueCallback] = []
+        unsound: list[list[Argument]] = []
+        for item, job in zip(items, jobs, strict=True):
+            callback_id, token, attempts = text(item[0]), text(item[3]), whole(item[4])
             if job is None or job.callback is None:
-                await self._give_up(callback_id, token, job_id, int(attempts) + 1)
-                continue
-            taken.append(
-                DueCallback(id=callback_id, token=token, attempts=int(attempts), url=job.callback.url, job=job)
-            )
-        return taken, None if wait < 0 else timedelta(milliseconds=int(wait))
+                log.error("a callback is blocked: %s", _UNSOUND, extra={"callback": callback_id})
+                unsound.append(
+                    _unsound(callback_id, token, text(item[1]), attempts + 1, await self._reading.now())
+                )
+            else:
+                taken.append(
+                    DueCallback(id=callback_id, token=token, attempts=attempts, url=job.callback.url, job=job)
+                )
+        await self._deliver(unsound)
+        return taken, None if wait < 0 else timedelta(milliseconds=wait)
 
     async def record(self, deliveries: Sequence[Delivery]) -> None:
-        """Keep what became of some POSTs.
+        """Keep what became of some POSTs. Where another sender holds the callback by now, nothing is changed.
 
         Raises:
             LedgerError: not confirmed; to be repeated as it is.
         """
-        arguments: list[Argument] = [ATTEMPTS_KEPT]
-        for delivery in deliveries:
-            due = delivery.callback
-            arguments += [
-                due.id,
-                due.token,
+        await self._deliver([
+            [
+                delivery.callback.id,
+                delivery.callback.token,
                 delivery.status,
                 0 if delivery.retry_after is None else milliseconds(delivery.retry_after),
                 delivery.reason or "",
                 callback_attempt_json(delivery.attempt),
-                _change(due.job.id, due.id, delivery.status),
+                _change(delivery.callback.job.id, delivery.callback.id, delivery.status),
             ]
-        await self._scripts.run("deliver", *arguments)
+            for delivery in deliveries
+        ])  # fmt: skip
 
-    async def _give_up(self, callback_id: str, token: str, job_id: str, number: int) -> None:
-        reason = "the job's record is missing or was changed"
-        log.error("a callback is blocked: %s", reason, extra={"callback": callback_id})
-        now = await self._reading.now()
-        attempt = CallbackAttempt(number=number, at=now, duration=timedelta(0), error=reason)
-        await self._scripts.run(
-            "deliver", ATTEMPTS_KEPT, callback_id, token, CallbackStatus.BLOCKED, 0, reason,
-            callback_attempt_json(attempt), _change(job_id, callback_id, CallbackStatus.BLOCKED),
-        )  # fmt: skip
+    async def _deliver(self, items: Sequence[list[Argument]]) -> None:
+        for first in range(0, len(items), BATCH):
+            arguments = [argument for item in items[first : first + BATCH] for argument in item]
+            await self._scripts.run("deliver", ATTEMPTS_KEPT, *arguments)
+
+
+_UNSOUND = "the job's record is missing or was changed"
+
+
+def _unsound(callback_id: str, token: str, job_id: str, number: int, now: datetime) -> list[Argument]:
+    attempt = CallbackAttempt(number=number, at=now, duration=timedelta(0), error=_UNSOUND)
+    return [
+        callback_id, token, CallbackStatus.BLOCKED, 0, _UNSOUND, callback_attempt_json(attempt),
+        _change(job_id, callback_id, CallbackStatus.BLOCKED),
+    ]  # fmt: skip
 
 
 def _change(job_id: str, callback_id: str, status: CallbackStatus) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from infra.durations import milliseconds
 from infra.ledger.records import Arrival, JobStatus, Receipt
-from infra.ledger.scripts import Argument, Scripts
+from infra.ledger.scripts import BATCH, Argument, Scripts
 from infra.ledger.seal import Seal
 from infra.ledger.wire import accept_arguments
 
@@ -21,9 +21,15 @@ class Events:
     async def accept(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """Store each event and queue its job; a duplicate gets the first one's ids and runs nothing.
 
+        Args:
+            arrivals: up to `BATCH`. All are stored, or none.
+
         Raises:
-            LedgerError: Redis did not confirm; each arrival may or may not be stored, and may be sent again.
+            LedgerError: Redis did not confirm: the arrivals may or may not be stored, and may be sent again.
+            ValueError: there are too many, or the ids of an event and its job don't belong together.
         """
+        if len(arrivals) > BATCH:
+            raise ValueError(f"at most {BATCH} arrivals at a time")
         arguments: list[Argument] = [self._window]
         for arrival in arrivals:
             arguments += accept_arguments(arrival, self._seal)

@@ -1,28 +1,35 @@
 """Looking into the ledger. Nothing here writes; a mangled record reads as missing, never as an error of ours."""
 
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from itertools import starmap
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from infra.clock import from_unix_milliseconds, unix_milliseconds
+from infra.clock import from_unix_milliseconds
 from infra.ids import CALLBACK, EVENT, JOB
 from infra.ledger import keys
-from infra.ledger.records import TERMINAL_STATUSES, CallbackRecord, EventRecord, JobRecord, JobStatus
+from infra.ledger.parsing import (
+    attempt_record,
+    callback_record,
+    log_line,
+    progress_of,
+    result_of,
+    rq_time,
+    seconds,
+    text,
+    whole,
+)
+from infra.ledger.records import TERMINAL_STATUSES, EventRecord, JobRecord, JobStatus
 from infra.ledger.scripts import LedgerError
 from infra.ledger.seal import Seal
-from infra.ledger.wire import attempt_record, callback_record, progress_of, result_of, rq_time, unsealed
+from infra.ledger.wire import Story, digest, plain, unsealed
 
 POSITION_SEARCHED = 10_000  # entries of a queue; further back a job's position is not told
-JOBS_SEARCHED = 10_000  # jobs of an index, the newest; a list that is narrowed looks no further back
-_PAGE = 100
-_SCANNED = 5_000  # keys that one step of a search through all keys looks at
-
-_T = TypeVar("_T")
+LOG_LINES_READ = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +43,11 @@ class QueueCounts:
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
-class LiveWorker:
-    """A worker whose lease runs, as its last renewal told of it."""
-
-    name: str
-    host: str
-    queues: tuple[str, ...]
-
-
 class Reading:
-    """Jobs, events and callbacks as they stand."""
+    """Jobs, events and callbacks as they stand.
+
+    Everything here raises `LedgerError` where Redis does not answer.
+    """
 
     def __init__(self, redis: Redis, seal: Seal) -> None:
         self._redis = redis
@@ -57,103 +58,92 @@ class Reading:
         (time,) = await self._fetch([("TIME",)])
         if time is None:
             raise LedgerError("Redis did not tell the time")
-        seconds, microseconds = time
-        return datetime.fromtimestamp(int(seconds) + int(microseconds) / 1_000_000, UTC)
+        whole_seconds, microseconds = time
+        return datetime.fromtimestamp(int(whole_seconds) + int(microseconds) / 1_000_000, UTC)
 
     async def job(self, job_id: str) -> JobRecord | None:
         """A job as it stands, or None where there is none whose seal holds."""
-        (event_id,) = await self._fetch([("HGET", keys.JOB + job_id, "event")])
-        return await self.job_of(job_id, event_id.decode("ascii", "replace") if event_id else _event_of(job_id))
+        (event_id,) = await self._fetch([("HGET", keys.JOB + plain(job_id), "event")])
+        (job,) = await self.jobs_of([(job_id, text(event_id) or _event_of(job_id))], positions=True)
+        return job
 
     async def event(self, event_id: str) -> EventRecord | None:
         """An event as it was accepted, or None where there is none whose seal holds."""
-        (flat,) = await self._fetch([("HGETALL", keys.EVENT + event_id)])
+        (flat,) = await self._fetch([("HGETALL", keys.EVENT + plain(event_id))])
         kept = _mapping(flat)
-        jobs = sorted(name.decode()[4:] for name in kept if name.startswith(b"job:"))
+        jobs = sorted(text(name)[4:] for name in kept if name.startswith(b"job:"))
         for job_id in jobs:
-            known = unsealed(self._seal, job_id, event_id, kept.get(b"head"), kept.get(b"body"), kept[b"job:" + job_id.encode()])
-            if known is not None:
-                head = known[0]
+            story = unsealed(
+                self._seal, job_id, event_id, kept.get(b"head"), kept.get(b"job:" + job_id.encode())
+            )
+            if story is not None and digest(kept.get(b"body", b"")) == story.head["digest"]:
+                told = story.head
                 return EventRecord(
                     id=event_id,
-                    source=head["source"],
-                    type=head["type"],
-                    received_at=from_unix_milliseconds(head["at"]),
-                    content_type=head["content_type"],
-                    headers=head["headers"],
+                    source=told["source"],
+                    type=told["type"],
+                    received_at=from_unix_milliseconds(told["at"]),
+                    content_type=told.get("content_type", "application/json"),
+                    headers=told.get("headers", {}),
                     body=kept[b"body"],
-                    provider_event_id=head["provider_event_id"],
-                    metadata=head["metadata"],
-                    tag=head["tag"],
-                    accepted_by=head["accepted_by"],
+                    provider_event_id=told.get("id"),
+                    metadata=told.get("metadata", {}),
+                    tag=told.get("tag"),
+                    accepted_by=told.get("accepted_by"),
                     jobs=tuple(jobs),
-                    duplicates=int(kept.get(b"duplicates", b"0")),
-                    differing_duplicates=int(kept.get(b"differing", b"0")),
+                    duplicates=whole(kept.get(b"duplicates")),
+                    differing_duplicates=whole(kept.get(b"differing")),
                 )
         return None
 
     async def jobs(
-        self, *, source: str | None = None, type: str | None = None, status: JobStatus | None = None, limit: int = 50  # noqa: A002
+        self,
+        *,
+        source: str | None = None,
+        type: str | None = None,  # noqa: A002 - the contract's word
+        limit: int = 50,
     ) -> list[JobRecord]:
-        """The newest jobs that fit, of the newest `JOBS_SEARCHED`."""
+        """The newest jobs, of one source or type or both; their positions are not told."""
+        ids = await self._newest(source, type, limit)
+        named = await self._fetch([("HGET", keys.JOB + job_id, "event") for job_id in ids])
+        found = await self.jobs_of(
+            [
+                (job_id, text(event_id) or _event_of(job_id))
+                for job_id, event_id in zip(ids, named, strict=True)
+            ]
+        )
+        return [job for job in found if job is not None]
 
-        async def fitting(job_id: str) -> JobRecord | None:
-            job = await self.job(job_id)
-            return job if job is not None and source in (None, job.source) and status in (None, job.status) else None
-
-        return await self._search(source, type, fitting, limit)
-
-    async def events(self, *, source: str | None = None, type: str | None = None, limit: int = 50) -> list[EventRecord]:  # noqa: A002
-        """The newest events that fit; an event shares its id's end with its first job."""
-
-        async def fitting(job_id: str) -> EventRecord | None:
-            event = await self.event(_event_of(job_id))
-            return event if event is not None and source in (None, event.source) else None
-
-        return await self._search(source, type, fitting, limit)
+    async def events(
+        self,
+        *,
+        source: str | None = None,
+        type: str | None = None,  # noqa: A002 - the contract's word
+        limit: int = 50,
+    ) -> list[EventRecord]:
+        """The newest events, likewise; an event shares its id's end with its first job."""
+        found = [await self.event(_event_of(job_id)) for job_id in await self._newest(source, type, limit)]
+        return [event for event in found if event is not None]
 
     async def queues(self) -> list[QueueCounts]:
         """Every queue that ever held a job, and its depth."""
         (members,) = await self._fetch([("SMEMBERS", keys.QUEUES)])
-        names = sorted(key.decode("utf-8", "replace").removeprefix(keys.QUEUE) for key in members or [])
+        names = sorted(text(key).removeprefix(keys.QUEUE) for key in members or [])
         commands: list[tuple[str, ...]] = []
         for name in names:
-            commands += [("LLEN", keys.QUEUE + name), ("ZCARD", keys.SCHEDULED + name), ("ZCARD", keys.STARTED + name), ("ZCARD", keys.FAILED + name)]
+            commands += [
+                ("LLEN", keys.QUEUE + name),
+                ("ZCARD", keys.SCHEDULED + name),
+                ("ZCARD", keys.STARTED + name),
+                ("ZCARD", keys.FAILED + name),
+            ]
         counts = [count or 0 for count in await self._fetch(commands)]
         return [QueueCounts(name, *counts[place * 4 : place * 4 + 4]) for place, name in enumerate(names)]
-
-    async def waiting_since(self, queue: str) -> datetime | None:
-        """When the job at a queue's head was put there; None where nothing waits, or its record does not tell."""
-        (job_id,) = await self._fetch([("LINDEX", keys.QUEUE + queue, "0")])
-        if job_id is None:
-            return None
-        (moment,) = await self._fetch([("HGET", keys.JOB + job_id.decode("ascii", "replace"), "enqueued_at")])
-        return rq_time(moment)
-
-    async def workers(self) -> list[LiveWorker]:
-        """The workers whose lease runs, by Redis's clock."""
-        now = unix_milliseconds(await self.now())
-        (members,) = await self._fetch([("ZRANGEBYSCORE", keys.LEASES, f"({now}", "+inf")])
-        names = [name.decode("utf-8", "replace") for name in members or []]
-        records = await self._fetch([("HMGET", keys.WORKER + name, "hostname", "queues") for name in names])
-        told = [[(text or b"").decode("utf-8", "replace") for text in record or (None, None)] for record in records]
-        return [LiveWorker(name, host, tuple(filter(None, queues.split(",")))) for name, (host, queues) in zip(names, told, strict=True)]
-
-    async def corrupt(self) -> list[str]:
-        """The keys of the wrong kind that were moved out of the way. Looks at the name of every key, so it may take a while."""
-        found: list[str] = []
-        cursor = 0
-        while True:
-            (step,) = await self._fetch([("SCAN", str(cursor), "MATCH", keys.CORRUPT + "*", "COUNT", str(_SCANNED))])
-            cursor, members = int(step[0]), step[1]
-            found += [key.decode("utf-8", "replace") for key in members]
-            if cursor == 0:
-                return sorted(found)
 
     async def quarantined(self) -> dict[str, str]:
         """What was put aside, by id, with the reason as JSON text."""
         (flat,) = await self._fetch([("HGETALL", keys.QUARANTINE)])
-        return {name.decode("utf-8", "replace"): reason.decode("utf-8", "replace") for name, reason in _mapping(flat).items()}
+        return {text(name): text(reason) for name, reason in _mapping(flat).items()}
 
     async def dead_callbacks(self) -> int:
         """How many callbacks were given up and wait for an operator."""
@@ -161,94 +151,42 @@ class Reading:
         return int(count or 0)
 
     async def ping(self) -> None:
-        """Raises LedgerError where Redis does not answer."""
+        """Nothing, if Redis answers."""
         await self._fetch([("PING",)])
 
-    async def _search(
-        self, source: str | None, type_: str | None, fitting: Callable[[str], Awaitable[_T | None]], limit: int
-    ) -> list[_T]:
-        """What fits of the narrowest index, the newest first, page by page."""
-        index = keys.JOBS
-        if type_ is not None:
-            index = keys.JOBS_OF_TYPE + type_
-        elif source is not None:
-            index = keys.JOBS_OF_SOURCE + source
-        found: dict[str, _T] = {}
-        for start in range(0, JOBS_SEARCHED, _PAGE):
-            (members,) = await self._fetch([("ZREVRANGE", index, str(start), str(start + _PAGE - 1))])
-            for job_id in [member.decode("ascii", "replace") for member in members or []]:
-                if job_id not in found and (record := await fitting(job_id)) is not None:
-                    found[job_id] = record
-                if len(found) >= limit:
-                    return list(found.values())
-            if not members:
-                break
-        return list(found.values())
+    async def jobs_of(
+        self, ids: Sequence[tuple[str, str]], *, positions: bool = False
+    ) -> list[JobRecord | None]:
+        """The jobs with these ids and their events' ids, in two round trips; None where there is none whose seal holds.
 
-    async def job_of(self, job_id: str, event_id: str) -> JobRecord | None:
-        """The same for whoever knows the event's id."""
-        replies = await self._fetch([
-            ("HGETALL", keys.JOB + job_id),
-            ("HMGET", keys.EVENT + event_id, "head", "body", f"job:{job_id}"),
-            ("XREVRANGE", keys.RESULTS + job_id, "+", "-"),
-            ("LRANGE", keys.LOG + job_id, "-200", "-1"),
+        Args:
+            positions: whether to look for the jobs in their queues.
+        """
+        first = await self._fetch([
+            command
+            for job_id, event_id in ids
+            for command in (
+                ("HGETALL", keys.JOB + plain(job_id)),
+                ("HMGET", keys.EVENT + plain(event_id), "head", f"job:{plain(job_id)}"),
+                ("XREVRANGE", keys.RESULTS + plain(job_id), "+", "-"),
+                ("LRANGE", keys.LOG + plain(job_id), str(-LOG_LINES_READ), "-1"),
+            )
         ])  # fmt: skip
-        record, (head, body, birth) = _mapping(replies[0]), replies[1] or (None, None, None)
-        known = unsealed(self._seal, job_id, event_id, head, body, birth)
-        if known is None or not record:
-            return None
-        told, born = known
-        entries = [(entry_id, _mapping(flat)) for entry_id, flat in replies[2] or []]
-        status = _status(record)
-        queue = record.get(b"origin", b"").decode("utf-8", "replace")
-        position, due, callback = await self._places(job_id, record, status, queue, born)
-        latest = entries[0][1] if entries else {}
-        attempts = tuple(reversed([attempt_record(entry_id, entry) for entry_id, entry in entries]))
-        return JobRecord(
-            id=job_id,
-            event_id=event_id,
-            source=told["source"],
-            type=told["type"],
-            handler=latest.get(b"handler", b"").decode() or None,
-            status=status,
-            queue=queue,
-            position=position,
-            attempts=attempts,
-            attempt=_whole(record.get(b"attempt")),
-            crashes=_whole(record.get(b"crashes")),
-            max_attempts=_whole(latest.get(b"of")) or None,
-            next_attempt_at=due,
-            result=result_of(latest) if status is JobStatus.FINISHED else None,
-            error=attempts[-1].error if attempts and status is not JobStatus.FINISHED else None,
-            progress=progress_of(record.get(b"meta")),
-            logs=tuple(replies[3] and [_line(line) for line in replies[3]] or ()),
-            metadata=told["metadata"],
-            callback=callback,
-            created_at=rq_time(record.get(b"created_at")) or from_unix_milliseconds(told["at"]),
-            started_at=rq_time(record.get(b"started_at")),
-            ended_at=rq_time(record.get(b"ended_at")) if status in TERMINAL_STATUSES else None,
-        )
+        kept = [_Kept(self._seal, *pair, *first[place * 4 : place * 4 + 4]) for place, pair in enumerate(ids)]
+        second = await self._fetch([command for one in kept for command in one.where(positions=positions)])
+        return [one.record(*second[place * 4 : place * 4 + 4]) for place, one in enumerate(kept)]
 
-    async def _places(
-        self, job_id: str, record: Mapping[bytes, bytes], status: JobStatus, queue: str, born: Mapping[str, Any]
-    ) -> tuple[int | None, datetime | None, CallbackRecord | None]:
-        """Where a job waits, when it is due, and its callback."""
-        rounds = _whole(record.get(b"round")) or 1
-        callback_id = CALLBACK + job_id.removeprefix(JOB) + (f"-{rounds}" if rounds > 1 else "")
-        place, score, kept, due = await self._fetch([
-            ("LPOS", keys.QUEUE + queue, job_id, "MAXLEN", str(POSITION_SEARCHED)),
-            ("ZSCORE", keys.SCHEDULED + queue, job_id),
-            ("HGETALL", keys.CALLBACK + callback_id),
-            ("ZSCORE", keys.OUTBOX, callback_id),
-        ])  # fmt: skip
-        callback = None
-        if born["url"] is not None and kept:
-            callback = callback_record(callback_id, _mapping(kept), url=born["url"], due=None if due is None else float(due))
-        return (
-            place + 1 if status is JobStatus.QUEUED and place is not None else None,
-            datetime.fromtimestamp(float(score), UTC) if status is JobStatus.SCHEDULED and score is not None else None,
-            callback,
-        )
+    async def _newest(self, source: str | None, type_: str | None, limit: int) -> list[str]:
+        """The ids of the newest jobs, from the indices of the kinds that are asked for."""
+        if source is None and type_ is None:
+            indices = [keys.JOBS]
+        else:
+            (kinds,) = await self._fetch([("SMEMBERS", keys.KINDS)])
+            indices = [keys.JOBS_OF + kind for kind in map(text, kinds or []) if _is_of(kind, source, type_)]
+        newest = ("+inf", "(0", "BYSCORE", "REV", "LIMIT", "0", str(limit), "WITHSCORES")
+        pages = await self._fetch([("ZRANGE", index, *newest) for index in indices])
+        found = [(float(score), text(member)) for page in pages for member, score in _mapping(page).items()]
+        return [member for _, member in sorted(found, reverse=True)[:limit]]
 
     async def _fetch(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
         """The replies of some read commands in one round trip; None for a key of the wrong kind."""
@@ -257,7 +195,7 @@ class Reading:
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for command in commands:
-                    cast(Any, pipeline).execute_command(*command)
+                    cast("Any", pipeline).execute_command(*command)
                 replies = await pipeline.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             raise LedgerError(f"Redis did not answer: {type(error).__name__}") from error
@@ -265,6 +203,85 @@ class Reading:
             if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
                 raise LedgerError(f"Redis did not answer: {reply}") from reply
         return [None if isinstance(reply, Exception) else reply for reply in replies]
+
+
+class _Kept:
+    """What Redis keeps of one job, on its way to a record."""
+
+    def __init__(
+        self, seal: Seal, job_id: str, event_id: str, hash_: Any, told: Any, results: Any, lines: Any
+    ) -> None:
+        self.job_id, self.event_id = job_id, event_id
+        self.hash = _mapping(hash_)
+        self.story: Story | None = unsealed(seal, job_id, event_id, *(told or (None, None)))
+        self.entries = [(entry_id, _mapping(flat)) for entry_id, flat in results or []]
+        self.lines = tuple(map(log_line, lines or []))
+        self.status = _status(self.hash)
+        self.queue = text(self.hash.get(b"origin"))
+        rounds = whole(self.hash.get(b"round"), 1)
+        self.callback_id = CALLBACK + job_id.removeprefix(JOB) + (f"-{rounds}" if rounds > 1 else "")
+
+    def where(self, *, positions: bool) -> list[tuple[str, ...]]:
+        """The commands that find out where it waits, when it is due, and its callback."""
+        searched = POSITION_SEARCHED if positions and self.status is JobStatus.QUEUED else 1
+        return [
+            ("LPOS", keys.QUEUE + self.queue, plain(self.job_id), "MAXLEN", str(searched)),
+            ("ZSCORE", keys.SCHEDULED + self.queue, plain(self.job_id)),
+            ("HGETALL", keys.CALLBACK + plain(self.callback_id)),
+            ("ZSCORE", keys.OUTBOX, plain(self.callback_id)),
+        ]
+
+    def record(
+        self, place: int | None, due: float | None, callback: Any, callback_due: float | None
+    ) -> JobRecord | None:
+        """The whole, from the replies to `where` too."""
+        if self.story is None or not self.hash:
+            return None
+        told, latest = self.story.head, self.entries[0][1] if self.entries else {}
+        attempts = tuple(reversed(list(starmap(attempt_record, self.entries))))
+        created_at = rq_time(self.hash.get(b"created_at")) or from_unix_milliseconds(told["at"])
+        return JobRecord(
+            id=self.job_id,
+            event_id=self.event_id,
+            source=told["source"],
+            type=told["type"],
+            handler=text(latest.get(b"handler")) or None,
+            status=self.status,
+            queue=self.queue,
+            position=place + 1 if self.status is JobStatus.QUEUED and place is not None else None,
+            attempts=attempts,
+            attempt=whole(self.hash.get(b"attempt")),
+            crashes=whole(self.hash.get(b"crashes")),
+            max_attempts=whole(latest.get(b"of")) or None,
+            next_attempt_at=seconds(due) if self.status is JobStatus.SCHEDULED else None,
+            result=result_of(latest) if self.status is JobStatus.FINISHED else None,
+            error=attempts[-1].error if attempts and self.status is not JobStatus.FINISHED else None,
+            progress=progress_of(self.hash.get(b"meta")),
+            logs=self.lines,
+            metadata=told.get("metadata", {}),
+            callback=callback_record(
+                self.callback_id,
+                _mapping(callback),
+                job_id=self.job_id,
+                event_id=self.event_id,
+                story=self.story,
+                created_at=created_at,
+                due=callback_due,
+            ),
+            created_at=created_at,
+            started_at=rq_time(self.hash.get(b"started_at")),
+            ended_at=rq_time(self.hash.get(b"ended_at")) if self.status in TERMINAL_STATUSES else None,
+        )
+
+
+def _is_of(kind: str, source: str | None, type_: str | None) -> bool:
+    """Whether a kind is asked for; no source has a colon in its name, a type may have.
+
+    >>> _is_of("acme:order:paid", "acme", None), _is_of("acme:order:paid", None, "order:paid"), _is_of("acme:x", None, "y")
+    (True, True, False)
+    """
+    of_source, _, of_type = kind.partition(":")
+    return source in (None, of_source) and (type_ is None or plain(type_) == of_type)
 
 
 def _event_of(job_id: str) -> str:
@@ -275,7 +292,7 @@ def _status(record: Mapping[bytes, bytes]) -> JobStatus:
     if record.get(b"outcome") == b"ignored":
         return JobStatus.IGNORED
     try:
-        return JobStatus(record.get(b"status", b"").decode("ascii", "replace"))
+        return JobStatus(text(record.get(b"status")))
     except ValueError:
         return JobStatus.QUEUED  # mangled: the next claim or sweep rebuilds it
 
@@ -286,15 +303,3 @@ def _mapping(reply: Any) -> Mapping[bytes, bytes]:
         return reply
     pairs = list(reply or [])
     return dict(zip(pairs[::2], pairs[1::2], strict=False))
-
-
-def _whole(text: bytes | None) -> int:
-    return int(text) if text and text.isdigit() else 0
-
-
-def _line(text: bytes) -> Mapping[str, Any]:
-    try:
-        line = json.loads(text)
-    except ValueError:
-        line = None
-    return line if isinstance(line, dict) else {"message": text.decode("utf-8", "replace")}

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-
 DEFAULT_TIMEOUT = timedelta(minutes=3)  # of one attempt, where no handler has said
 
 
@@ -109,6 +108,7 @@ class Claim:
         attempt: the number of this execution, from 1, as handlers see it.
         crashes: how many earlier executions ended with their worker.
         claimed_at: when it was given out, on Redis's clock.
+        callback: what its callback is once it ends, as sealed; None without one.
     """
 
     job_id: str
@@ -128,6 +128,7 @@ class Claim:
     metadata: Mapping[str, Any]
     tag: str | None = None
     provider_event_id: str | None = None
+    callback: CallbackStatus | None = None
 
     @property
     def failures_before(self) -> int:

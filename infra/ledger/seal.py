@@ -1,9 +1,9 @@
 """The seal of a record: what a worker acts on is what a trusted process wrote.
 
 Whoever can write to Redis could otherwise change which job runs on what, or where its result goes. A keyed
-BLAKE2s covers the job's id, the event's id, its head (source, type, headers, metadata), its body and the job's birth
-(queue, callback URL). It is made when a job is made, and checked when it is claimed and before its callback is sent.
-The key is derived from ``HOOKLINE_SECRET_KEY`` and never stored.
+BLAKE2s covers the job's id, the event's id, its head (source, type, the body's digest, headers, metadata) and the job's
+birth (queue, callback URL). It is made when a job is made, and checked when it is claimed, with the body, and whenever it
+is read, before its callback is sent above all. The key is derived from ``HOOKLINE_SECRET_KEY`` and never stored.
 """
 
 import hmac
@@ -18,17 +18,19 @@ class Seal:
     """Makes and checks seals; the first key seals, all are accepted.
 
     >>> old, new = Seal(["old"]), Seal(["new", "old"])
-    >>> parts = (b"job_1", b"evt_1", b"{}", b"body", b"{}")
+    >>> parts = (b"job_1", b"evt_1", b'{"digest":"00"}', b"{}")
     >>> new.holds(old.make(*parts), *parts), old.holds(new.make(*parts), *parts)
     (True, False)
-    >>> new.holds(new.make(*parts), b"job_1", b"evt_1", b"{}", b"other", b"{}")
+    >>> new.holds(new.make(*parts), b"job_1", b"evt_1", b'{"digest":"01"}', b"{}")
     False
     """
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         if not secret_keys:
             raise ValueError("a seal needs at least one secret key")
-        self._keys = [blake2s(key.encode(), person=b"hl.seal", digest_size=32).digest() for key in secret_keys]
+        self._keys = [
+            blake2s(key.encode(), person=b"hl.seal", digest_size=32).digest() for key in secret_keys
+        ]
 
     def make(self, *parts: bytes) -> bytes:
         """The seal over these parts, in this order: 22 characters of base64."""
@@ -36,7 +38,8 @@ class Seal:
 
     def holds(self, seal: bytes, *parts: bytes) -> bool:
         """Whether one of the keys made this seal over these parts."""
-        return any([hmac.compare_digest(seal, self._seal(key, parts)) for key in self._keys])
+        matches = [hmac.compare_digest(seal, self._seal(key, parts)) for key in self._keys]
+        return any(matches)
 
     @staticmethod
     def _seal(key: bytes, parts: Sequence[bytes]) -> bytes:

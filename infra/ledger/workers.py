@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from infra.durations import milliseconds
+from infra.ledger.parsing import manifest_of, text
 from infra.ledger.records import HandlerEntry
 from infra.ledger.scripts import Argument, Scripts
-from infra.ledger.wire import manifest_json, manifest_of
+from infra.ledger.wire import manifest_json
 
 
 class Workers:
@@ -16,7 +17,13 @@ class Workers:
         self._scripts = scripts
 
     async def renew(
-        self, worker: str, *, lease: timedelta, queues: Sequence[str], manifest: Sequence[HandlerEntry], record: Mapping[str, str]
+        self,
+        worker: str,
+        *,
+        lease: timedelta,
+        queues: Sequence[str],
+        manifest: Sequence[HandlerEntry],
+        record: Mapping[str, str],
     ) -> bool:
         """Register the worker, or keep it registered, for another lease.
 
@@ -24,11 +31,19 @@ class Workers:
             record: RQ's fields of a worker: ``hostname``, ``pid``, ``queues``, ``version`` and so on.
 
         Returns:
-            False where the lease had run out meanwhile: whatever the worker was running, others run it now.
+            False, once, where the lease had run out and was given away: whatever the worker was running, others run it now.
         """
-        pairs = [text for pair in record.items() for text in pair]
+        pairs = [part for pair in record.items() for part in pair]
         shown = max(60, round(lease.total_seconds() * 2))
-        arguments: list[Argument] = [worker, milliseconds(lease), shown, manifest_json(manifest), len(queues), *queues, *pairs]
+        arguments: list[Argument] = [
+            worker,
+            milliseconds(lease),
+            shown,
+            manifest_json(manifest),
+            len(queues),
+            *queues,
+            *pairs,
+        ]
         return bool(await self._scripts.run("renew", *arguments) == b"kept")
 
     async def depart(self, worker: str, *, queues: Sequence[str]) -> int:
@@ -38,4 +53,7 @@ class Workers:
     async def manifests(self) -> dict[str, tuple[HandlerEntry, ...]]:
         """What each live worker handles."""
         reply = await self._scripts.run("manifests")
-        return {worker.decode(): manifest_of(text) for worker, text in zip(reply[::2], reply[1::2], strict=True)}
+        return {
+            text(worker): manifest_of(manifest)
+            for worker, manifest in zip(reply[::2], reply[1::2], strict=True)
+        }

@@ -1,17 +1,16 @@
 """``GET /healthz`` for platforms, ``GET /readyz`` for monitors."""
 
-import json
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from infra.ledger import LedgerError
 from ingest.api.readiness import Readiness
+from ingest.replies import json_reply
 
 
 async def healthz(_: Request) -> Response:
     """The process answers; nothing else is asked."""
-    return Response(b'{"status":"ok"}', media_type="application/json")
+    return json_reply({"status": "ok"})
 
 
 class Readyz:
@@ -26,10 +25,6 @@ class Readyz:
             reasons = await self._readiness.reasons()
         except LedgerError:
             reasons = ["Redis does not answer"]
-        content = {"status": "unready" if reasons else "ready", "reasons": reasons}
-        return Response(
-            json.dumps(content).encode(),
-            503 if reasons else 200,
-            media_type="application/json",
-            headers={"Cache-Control": "no-store"},
+        return json_reply(
+            {"status": "unready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200
         )

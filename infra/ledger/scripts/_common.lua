@@ -1,9 +1,12 @@
 -- Stands before every script, behind the table K of key names.
 
-local FAR = '4102444800'     -- 2100-01-01: RQ's own clean-up must never find a started job expired
-local LIVE_KEPT = '10000'    -- entries of the live stream
-local ATTEMPTS_KEPT = '20'   -- entries of a job's result stream
-local RESULT = {finished = 1, failed = 2, canceled = 3, retried = 4, crashed = 2}   -- rq.results.Result.Type
+local FAR = '4102444800'           -- 2100-01-01: RQ's own clean-up must never find a started job expired
+local LIVE_KEPT = 10000            -- changes that the live stream keeps, about
+local ATTEMPTS_KEPT = '20'         -- entries of a job's result stream
+local CORRUPT_KEPT = '2592000'     -- seconds that a key which was set aside stays: 30 days
+local QUARANTINE_KEPT = 1000       -- entries of the quarantine's list
+local MARK = '-'                   -- member with score 0 of the sets that walks stand on: without it, the set was lost
+local RESULT = {finished = '1', ignored = '1', failed = '2', crashed = '2', retried = '4'}   -- rq.results.Result.Type
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
@@ -11,7 +14,7 @@ local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local function whole(number) return string.format('%.0f', number) end
 local function seconds(milliseconds) return string.format('%.3f', milliseconds / 1000) end
 
--- A moment as RQ writes it. Days to a date: Howard Hinnant, "chrono-compatible low-level date algorithms".
+-- A moment as RQ writes it. Days to a date and back: Howard Hinnant, "chrono-compatible low-level date algorithms".
 local function iso(milliseconds)
   local floor = math.floor
   local days = floor(milliseconds / 86400000)
@@ -29,61 +32,34 @@ local function iso(milliseconds)
     floor(rest / 3600000), floor(rest / 60000) % 60, floor(rest / 1000) % 60, rest % 1000)
 end
 
+-- The milliseconds of a moment that RQ or we wrote, or nil where there is none that can be read.
+local function unix(text)
+  local y, m, d, hour, minute, second =
+    string.match(text or '', '^(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d%.?%d?%d?%d?)%d*Z$')
+  if not y then return nil end
+  local year, month = tonumber(y), tonumber(m)
+  if month <= 2 then year = year - 1 end
+  local era = math.floor(year / 400)
+  local yoe = year - era * 400
+  local doy = math.floor((153 * (month > 2 and month - 3 or month + 9) + 2) / 5) + tonumber(d) - 1
+  local days = era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
+  return ((days * 24 + tonumber(hour)) * 60 + tonumber(minute)) * 60000 + math.floor(tonumber(second) * 1000 + 0.5)
+end
+
 local stamp = iso(now)
 
-local function failed(reply) return type(reply) == 'table' and reply.err ~= nil end
+-- What stands in a record may be anything; these say whether it is what it should be.
 
--- A key of the wrong kind is moved away whole, counted, and shown by `hookline doctor`; the sweeper rebuilds what it held.
-local function set_aside(key)
-  redis.call('RENAME', key, K.corrupt .. key .. ':' .. whole(now))
+local function natural(text, default)
+  return text and #text <= 9 and string.find(text, '^%d+$') and tonumber(text) or default
 end
+local function is_job(id) return #id <= 64 and string.find(id, '^job_%w+$') ~= nil end
+local function is_event(id) return #id <= 64 and string.find(id, '^evt_%w+$') ~= nil end
+local function is_queue(name) return name and #name > 0 and #name <= 200 and not string.find(name, '%c') end
 
--- The server's own troubles end the script; Redis raises them before a script's first write, never behind it.
-local TROUBLES = {'OOM', 'READONLY', 'MISCONF', 'NOREPLICAS', 'MASTERDOWN', 'NOPERM', 'NOAUTH'}
-local function end_if_troubled(reply)
-  for _, trouble in ipairs(TROUBLES) do
-    if string.find(reply.err, trouble, 1, true) then error(reply.err, 0) end
-  end
-end
-
--- Run a command on a key (its first argument); a key that can't take it is set aside and the command run again.
-local function put(command, key, ...)
-  local reply = redis.pcall(command, key, ...)
-  if not failed(reply) then return reply end
-  end_if_troubled(reply)
-  set_aside(key)
-  return redis.call(command, key, ...)
-end
-
--- Count in a field of a hash; what stands there and is no number starts again from zero.
-local function count(key, field, by)
-  local reply = redis.pcall('HINCRBY', key, field, by)
-  if not failed(reply) then return reply end
-  end_if_troubled(reply)
-  if string.find(reply.err, 'WRONGTYPE', 1, true) then set_aside(key) else redis.call('HDEL', key, field) end
-  return redis.call('HINCRBY', key, field, by)
-end
-
--- Fields of a hash, or nothing at all where the key is of another kind.
-local function fields(key, ...)
-  local reply = redis.pcall('HMGET', key, ...)
-  if not failed(reply) then return reply end
-  end_if_troubled(reply)
-  set_aside(key)
-  return {}
-end
-
--- Collects members for keys, so that a batch writes each key once.
-local function collector(command)
-  local lists, order = {}, {}
-  return {
-    add = function(key, ...)
-      local list = lists[key]
-      if not list then list = {}; lists[key] = list; order[#order + 1] = key end
-      for _, value in ipairs({...}) do list[#list + 1] = value end
-    end,
-    write = function() for _, key in ipairs(order) do put(command, key, unpack(lists[key])) end end,
-  }
+-- The event that a job's record names, else the one that shares the end of the job's id.
+local function event_of(job, named)
+  return named and is_event(named) and named or 'evt_' .. string.sub(job, 5)
 end
 
 local function decoded(text)
@@ -92,85 +68,222 @@ local function decoded(text)
   return nil
 end
 
-local changes = {}
-local function tell(change) if change ~= '' then changes[#changes + 1] = change end end
-local function publish_changes()
-  if #changes > 0 then
-    put('XADD', K.live, 'MAXLEN', '~', LIVE_KEPT, '*', 'changes', '[' .. table.concat(changes, ',') .. ']')
-  end
+-- Keys that hold something else than they should.
+
+local function failed(reply) return type(reply) == 'table' and reply.err ~= nil end
+
+-- Whether an error tells of the key. Anything else is the server's own trouble and ends the script: Redis raises those
+-- (OOM, READONLY, MISCONF, …) at a script's first write, never behind it.
+local function tells_of_key(reply)
+  local text = tostring(reply.err)
+  return string.find(text, 'WRONGTYPE', 1, true) or string.find(text, 'exhausted', 1, true) or error(text, 0)
 end
 
-local function event_of(job) return 'evt_' .. string.sub(job, 5) end
+-- Such a key is moved away whole, for `hookline doctor` to show, and what it held is made anew from the events.
+local function set_aside(key)
+  local aside = K.corrupt .. key .. ':' .. whole(now)
+  redis.call('RENAME', key, aside)
+  redis.call('EXPIRE', aside, CORRUPT_KEPT)
+  redis.call('SET', K.cursor .. 'rebuild', '0')
+end
 
--- A change as watchers see it. A head starts with its source, type and tag, and `"at"` follows them.
+-- Run a command on a key (its first argument); a key that can't take it is set aside and the command run again.
+local function put(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if not failed(reply) then return reply end
+  tells_of_key(reply)
+  set_aside(key)
+  return redis.call(command, key, ...)
+end
+
+-- Count in a field of a hash; what stands there and is no number starts again from zero.
+local function count(key, field, by)
+  local reply = redis.pcall('HINCRBY', key, field, by)
+  if not failed(reply) then return end
+  local text = tostring(reply.err)
+  if string.find(text, 'not an integer', 1, true) or string.find(text, 'overflow', 1, true) then
+    redis.call('HDEL', key, field)
+  else
+    tells_of_key(reply)
+    set_aside(key)
+  end
+  redis.call('HINCRBY', key, field, by)
+end
+
+-- Fields of a hash; none where the key is of another kind.
+local function fields(key, ...) return put('HMGET', key, ...) end
+
+-- Collects members for keys, so that a batch writes each key once.
+local function collector(command)
+  local lists, order = {}, {}
+  return {
+    add = function(key, first, second)
+      local list = lists[key]
+      if not list then list = {}; lists[key] = list; order[#order + 1] = key end
+      list[#list + 1] = first
+      if second then list[#list + 1] = second end
+    end,
+    write = function() for _, key in ipairs(order) do put(command, key, unpack(lists[key])) end end,
+  }
+end
+
+-- Changes, as watchers see them: JSON that is sound whatever the records hold.
+
+local changes = {}
+local function tell(change) changes[#changes + 1] = change end
+local function publish_changes()
+  if #changes == 0 then return end
+  local entries = whole(math.max(100, math.floor(LIVE_KEPT / #changes)))
+  put('XADD', K.live, 'MAXLEN', '~', entries, '*', 'changes', '[' .. table.concat(changes, ',') .. ']')
+end
+
+-- A head starts with its source, its type and maybe a tag, and `"at"` follows them.
+local function known_of(head)
+  local known = string.match(head or '', '^{(.-),"at":%d')
+  local told = known and not string.find(known, '[\128-\255]') and decoded('{' .. known .. '}')
+  return told and known, told
+end
+
+-- What the index of a job is named by, or nil where the head can't be read.
+local function kind_of(head)
+  local _, told = known_of(head)
+  return told and type(told.source) == 'string' and type(told.type) == 'string' and told.source .. ':' .. told.type or nil
+end
+
 local function change_of(job, event, status, queue, head)
-  head = head or fields(K.event .. event, 'head')[1] or ''
-  local known = string.match(head, '^{(.-),"at":')
-  return '{"job_id":' .. cjson.encode(job) .. ',"event_id":' .. cjson.encode(event) .. ',"status":"' .. status ..
-    '","queue":' .. cjson.encode(queue) .. (known and ',' .. known or '') .. '}'
+  local known = known_of(head or fields(K.event .. event, 'head')[1])
+  return '{"job_id":"' .. job .. '","event_id":"' .. event .. '","status":"' .. status .. '","queue":' ..
+    cjson.encode((string.gsub(queue, '[\128-\255]', '?'))) .. (known and ',' .. known or '') .. '}'
+end
+
+-- Records that can't be used.
+
+-- Note that something was put aside. The list is for people and bounded; the counter counts on.
+local function note(id, reason)
+  if put('HLEN', K.quarantine) < QUARANTINE_KEPT then
+    local shown = string.gsub(string.sub(id, 1, 64), '[^%w_-]', '?')
+    put('HSET', K.quarantine, shown, cjson.encode({reason = reason, at = stamp}))
+  end
+  count(K.counts, 'quarantined', 1)
 end
 
 -- Put one job aside for good: no list holds it any more, `doctor` shows why. Its neighbours never pay.
 local function quarantine(job, reason)
-  put('HSET', K.quarantine, string.sub(job, 1, 64), cjson.encode({reason = reason, at = stamp}))
-  count(K.counts, 'quarantined', 1)
+  note(job, reason)
   put('ZREM', K.open, job)
-  local known = fields(K.job .. job, 'status', 'origin')
-  if known[1] then
-    put('HSET', K.job .. job, 'status', 'failed', 'ended_at', stamp, 'lease', '')
-    put('ZADD', K.failed .. (known[2] or 'default'), whole(now / 1000 + 30 * 86400), job)
-  end
+  if not is_job(job) then return end
+  local known = fields(K.job .. job, 'status', 'origin', 'event')
+  if not known[1] then return end
+  local queue = is_queue(known[2]) and known[2] or 'default'
+  put('HSET', K.job .. job, 'status', 'failed', 'ended_at', stamp, 'lease', '')
+  put('ZADD', K.failed .. queue, whole(now / 1000 + 30 * 86400), job)
+  tell(change_of(job, event_of(job, known[3]), 'failed', queue))
 end
 
--- RQ's record of a job, made anew from the event, which is the truth. Returns the event's id, or nil with the job quarantined.
-local function rebuild(job, event)
-  event = event and redis.call('EXISTS', K.event .. event) == 1 and event or event_of(job)
+-- How a job came into the world, as its event tells it: `queue`, `timeout`, `run_at`, `callback`. Nil where it doesn't.
+local function birth_of(event, job)
   local birth = fields(K.event .. event, 'job:' .. job)[1]
   local born = birth and decoded(string.sub(birth, 23))
-  if not born or type(born.queue) ~= 'string' then
+  if born and type(born.queue) == 'string' and is_queue(born.queue) then return born end
+  return nil
+end
+
+-- RQ's record of a job, made anew from the event, which is the truth. Returns the event's id, the queue and when it may
+-- run, or nil with the job quarantined.
+local function rebuild(job, named)
+  local event = event_of(job, named)
+  local born = is_job(job) and birth_of(event, job)
+  if not born and named then
+    event = event_of(job)
+    born = is_job(job) and birth_of(event, job)
+  end
+  if not born then
     quarantine(job, 'neither its record nor its event can be read')
     return nil
   end
+  local known = fields(K.job .. job, 'created_at', 'attempt', 'crashes')
   redis.call('DEL', K.job .. job)
-  redis.call('HSET', K.job .. job, 'created_at', stamp, 'enqueued_at', stamp, 'origin', born.queue, 'status', 'queued',
-    'timeout', tostring(born.timeout or 180), 'description', 'rebuilt', 'event', event, 'cb', born.callback or '',
-    'data', '["worker.entry.run",null,["' .. job .. '"],{}]')
+  redis.call('HSET', K.job .. job, 'created_at', unix(known[1]) and known[1] or stamp, 'enqueued_at', stamp,
+    'origin', born.queue, 'status', 'queued', 'timeout', whole(tonumber(born.timeout) or 180), 'description', 'rebuilt',
+    'data', '["worker.entry.run",null,["' .. job .. '"],{}]', 'event', event,
+    'attempt', whole(natural(known[2], 0)), 'crashes', whole(natural(known[3], 0)))
   count(K.counts, 'rebuilt', 1)
-  return event
+  return event, born.queue, tonumber(born.run_at) or 0
 end
 
--- Keep what became of one attempt, in RQ's result stream. A new stream reserves 4 KiB; a copy of it only what it holds.
-local function keep_attempt(job, kind, worker, token, number, started, result, trace, error_json, handler, of)
-  local key = K.results .. job
-  local entry = {'type', tostring(RESULT[kind] or 1), 'worker_name', worker, 'execution_id', token,
-    'execution_started_at', started, 'execution_ended_at', seconds(now), 'number', tostring(number), 'outcome', kind}
+-- Have a job wait for its time.
+local function schedule(job, queue, due)
+  put('HSET', K.job .. job, 'status', 'scheduled', 'due', whole(due), 'lease', '')
+  put('ZADD', K.scheduled .. queue, seconds(due), job)
+end
+
+-- Keep what became of one attempt, in RQ's result stream, which says by itself who, when and how. A new stream reserves
+-- 4 KiB; a copy of one takes only what it holds.
+local function keep_attempt(job, kind, worker, number, started, result, trace, error_json, handler, of)
+  local entry = {'type', RESULT[kind], 'worker_name', worker, 'execution_started_at', started}
   local function with(name, value)
-    if value and value ~= '' then entry[#entry + 1] = name; entry[#entry + 1] = value end
+    if value ~= '' then entry[#entry + 1] = name; entry[#entry + 1] = value end
   end
+  with('number', number > 1 and whole(number) or '')
+  with('outcome', kind == 'crashed' and kind or '')
   with('return_value', result)
   with('exc_string', trace)
   with('error', error_json)
   with('handler', handler)
   with('of', of)
-  if redis.call('EXISTS', key) == 1 then
-    put('XADD', key, 'MAXLEN', ATTEMPTS_KEPT, '*', unpack(entry))
-  else
-    redis.call('DEL', K.scratch)
-    redis.call('XADD', K.scratch, '*', unpack(entry))
-    redis.call('COPY', K.scratch, key)
-    redis.call('DEL', K.scratch)
+  redis.call('DEL', K.scratch)
+  redis.call('XADD', K.scratch, '*', unpack(entry))
+  if redis.call('COPY', K.scratch, K.results .. job) == 0 then
+    put('XADD', K.results .. job, 'MAXLEN', ATTEMPTS_KEPT, '*', unpack(entry))
   end
 end
 
+local function callback_of(job, round) return 'cb_' .. string.sub(job, 5) .. (round > 1 and '-' .. whole(round) or '') end
+
 -- The outbox entry of a job that has ended. Its id follows from the job's, so that the same end can't be told twice.
-local function queue_callback(job, event, state, round)
-  if state ~= 'pending' and state ~= 'blocked' then return end
-  local id = 'cb_' .. string.sub(job, 5) .. (round > 1 and '-' .. tostring(round) or '')
-  put('HSET', K.callback .. id, 'job', job, 'event', event, 'status', state, 'created_at', whole(now), 'attempts', '0')
+local function queue_callback(job, state, round)
+  if state ~= 'pending' and state ~= 'blocked' then return false end
+  local id = callback_of(job, round)
+  put('HSET', K.callback .. id, 'status', state, 'created_at', whole(now), 'attempts', '0')
   put('ZADD', K.callbacks, whole(now), id)
-  if state == 'pending' then
-    put('ZADD', K.outbox, whole(now), id)
-  else
-    put('ZADD', K.callbacks_as .. 'blocked', whole(now), id)
+  put('ZADD', K.callbacks_as .. state, whole(now), id)
+  if state == 'pending' then put('ZADD', K.outbox, whole(now), id) end
+  return state == 'pending'
+end
+
+-- The status of a callback and what else is asked for; where its record is mangled and its job has ended, the record is
+-- made anew. Nil where it is no callback at all.
+local function callback_record(id, ...)
+  local job = string.match(id, '^cb_%w+%-?%d*$') and #id <= 64 and 'job_' .. string.match(id, '^cb_(%w+)')
+  if not job then return nil end
+  local record = fields(K.callback .. id, 'status', ...)
+  local status = record[1]
+  if status == 'pending' or status == 'delivered' or status == 'blocked' or status == 'dead' then return job, record end
+  local ended = fields(K.job .. job, 'status')[1]
+  if ended ~= 'finished' and ended ~= 'failed' and ended ~= 'canceled' then return nil end
+  put('HSET', K.callback .. id, 'status', 'pending', 'created_at', whole(now), 'attempts', '0')
+  return job, fields(K.callback .. id, 'status', ...)
+end
+
+-- One page of an index, from a cursor that all walkers share: the members behind the last page's score, together with
+-- all that have the page's last score. Returns them with their scores, and whether the walk reached its end.
+local function page(index, cursor, most, limit)
+  local from = redis.pcall('GET', cursor)
+  if failed(from) then tells_of_key(from); set_aside(cursor); from = false end
+  from = from and string.find(from, '^%d+%.?%d*$') and from or '0'
+  local found = put('ZRANGE', index, '(' .. from, limit, 'BYSCORE', 'LIMIT', '0', most, 'WITHSCORES')
+  local members, listed = {}, {}
+  for place = 1, #found, 2 do
+    members[#members + 1] = {found[place], tonumber(found[place + 1])}
+    listed[found[place]] = true
   end
+  local ended = #members < tonumber(most)
+  if not ended then
+    local last = found[#found]
+    for _, member in ipairs(put('ZRANGE', index, last, last, 'BYSCORE')) do
+      if not listed[member] then members[#members + 1] = {member, tonumber(last)} end
+    end
+  end
+  redis.call('SET', cursor, ended and '0' or found[#found])
+  return members, ended
 end

@@ -3,59 +3,68 @@
 --
 -- ARGV  1 deduplication window in ms; then for each arrival 13 values:
 --       event id · job id · deduplication key or '' · digest of the body · head (JSON) · body · birth (seal + JSON)
---       source · type · queue · timeout in s · due in ms since 1970, or '' · the change that watchers see (JSON)
+--       source · type · queue · timeout in s, or '' for the usual one · due in ms since 1970, or '' · the change that watchers see (JSON)
 -- Reply for each arrival {event id, job id, 'new' | 'same' | 'differs'}: the first ids where it is a duplicate.
 -- Running it again with the same ids changes nothing and replies the same.
 
 local window = ARGV[1]
-local index, open, pushed, due = collector('ZADD'), collector('ZADD'), collector('RPUSH'), collector('ZADD')
-local queues = collector('SADD')
+local created = whole(now)
+local index, due, pushed, names = collector('ZADD'), collector('ZADD'), collector('RPUSH'), collector('SADD')
+local named = {}
 local replies, woken = {}, false
 
-local function accept(event, job, seen, digest, head, body, birth, source, type, queue, timeout, run_at, change)
-  if seen ~= '' then
-    local first = put('SET', K.seen .. seen, event .. ' ' .. job .. ' ' .. digest, 'PX', window, 'NX', 'GET')
-    if first and first ~= event .. ' ' .. job .. ' ' .. digest then
-      local first_event, first_job, first_digest = string.match(first, '^(evt_%w+) (job_%w+) (%w*)$')
-      if first_event then
-        local same = first_digest == digest
-        if redis.call('EXISTS', K.event .. first_event) == 1 then
-          count(K.event .. first_event, same and 'duplicates' or 'differing', 1)
-        end
-        return {first_event, first_job, same and 'same' or 'differs'}
-      end
-      put('SET', K.seen .. seen, event .. ' ' .. job .. ' ' .. digest, 'PX', window)   -- what stood there names no event
-    end
+local function name(set, member)
+  if not named[set .. member] then named[set .. member] = true; names.add(set, member) end
+end
+
+-- The first ids; whether it brought the same body is counted with the first event, while that is kept.
+local function duplicate(first, digest)
+  local job, verdict = 'job_' .. string.sub(first, 5), 'same'
+  local head = fields(K.event .. first, 'head')[1]
+  if head then
+    if string.match(head, ',"at":%d+,"digest":"([%w_-]+)"') ~= digest then verdict = 'differs' end
+    count(K.event .. first, verdict == 'same' and 'duplicates' or 'differing', 1)
   end
-  if put('HSET', K.event .. event, 'head', head, 'body', body, 'job:' .. job, birth) == 0 then
-    return {event, job, 'new'}
-  end
-  local born = string.sub(birth, 23)
-  local callback = string.match(born, '"callback":"(%a+)"') or ''
-  put('HSET', K.job .. job, 'created_at', stamp, 'enqueued_at', stamp, 'origin', queue, 'event', event, 'cb', callback,
-    'status', run_at == '' and 'queued' or 'scheduled', 'timeout', timeout,
-    'description', string.sub(string.gsub(source .. ' ' .. type, '[^%w%p ]', '?'), 1, 60), 'data', '["worker.entry.run",null,["' .. job .. '"],{}]')
-  index.add(K.jobs, whole(now), job)
-  index.add(K.jobs_of_source .. source, whole(now), job)
-  index.add(K.jobs_of_type .. type, whole(now), job)
-  open.add(K.open, whole(now), job)
-  queues.add(K.queues, K.queue .. queue)
-  if run_at == '' then
-    pushed.add(K.queue .. queue, job)
-  else
-    due.add(K.scheduled .. queue, seconds(tonumber(run_at)), job)
-    woken = true
-  end
-  tell(change)
-  return {event, job, 'new'}
+  return {first, job, verdict}
 end
 
 for first = 2, #ARGV, 13 do
-  replies[#replies + 1] = accept(unpack(ARGV, first, first + 12))
+  local event, job, seen, digest, head, body, birth, source, type, queue, timeout, run_at, change = unpack(ARGV, first, first + 12)
+  local earlier = seen ~= '' and put('SET', K.seen .. seen, event, 'PX', window, 'NX', 'GET')
+  if earlier and not is_event(earlier) then
+    put('SET', K.seen .. seen, event, 'PX', window)   -- what stood there names no event
+    earlier = false
+  end
+  if earlier and earlier ~= event then
+    replies[#replies + 1] = duplicate(earlier, digest)
+  else
+    replies[#replies + 1] = {event, job, 'new'}
+    if put('HSET', K.event .. event, 'head', head, 'body', body, 'job:' .. job, birth) > 0 then
+      local waits = run_at ~= ''
+      put('HSET', K.job .. job, 'created_at', stamp, 'enqueued_at', stamp, 'origin', queue,
+        'description', string.sub(string.gsub(source .. ' ' .. type, '[^%w%p ]', '?'), 1, 60),
+        'data', '["worker.entry.run",null,["' .. job .. '"],{}]',
+        'status', waits and 'scheduled' or 'queued')
+      index.add(K.jobs, created, job)
+      index.add(K.jobs_of .. source .. ':' .. type, created, job)
+      index.add(K.open, created, job)
+      name(K.kinds, source .. ':' .. type)
+      name(K.queues, K.queue .. queue)
+      if timeout ~= '' then put('HSET', K.job .. job, 'timeout', timeout) end
+      if waits then
+        put('HSET', K.job .. job, 'due', run_at)
+        due.add(K.scheduled .. queue, seconds(tonumber(run_at)), job)
+        woken = true
+      else
+        pushed.add(K.queue .. queue, job)
+      end
+      tell(change)
+    end
+  end
 end
+
 index.write()
-open.write()
-queues.write()
+names.write()
 due.write()
 pushed.write()
 publish_changes()

@@ -8,58 +8,77 @@
 
 local worker, sequence, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local token = worker .. '-' .. sequence
+local room = 8 * 1024 * 1024   -- bytes of bodies that one reply may carry, or one body
 local started, taken, running = collector('ZADD'), {}, {}
 local reply = {whole(now)}
 
 put('ZADD', K.leases, whole(now + tonumber(ARGV[4])), worker)
 
-local function take(job)
-  local record = fields(K.job .. job, 'status', 'event', 'attempt', 'crashes', 'origin', 'created_at', 'data', 'lease')
-  local status, event, queue = record[1], record[2], record[5]
-  if status == 'finished' or status == 'failed' or status == 'canceled' or status == 'scheduled' or status == 'deferred' then
-    return   -- an old list entry of a job that has moved on
-  end
+-- `popped` is the queue that the job was taken from; nil where the claim is repeated.
+local function take(job, popped)
+  local record = fields(K.job .. job, 'status', 'event', 'origin', 'attempt', 'crashes', 'created_at', 'data', 'lease')
+  local status, queue = record[1], popped or record[3] or 'default'
+  local event = event_of(job, record[2])
   if status == 'started' then
-    if record[8] ~= token then return end   -- it runs elsewhere
-  elseif status ~= 'queued' or not event or not queue or not record[7] then
-    event = rebuild(job, event)
+    if popped or record[8] ~= token then return end   -- a second list entry, or it runs elsewhere
+  elseif status == 'finished' or status == 'failed' or status == 'canceled' or status == 'scheduled' or status == 'deferred' then
+    return   -- an old list entry of a job that has moved on
+  elseif status ~= 'queued' or not record[7] or not is_job(job) then
+    local origin, due
+    event, origin, due = rebuild(job, record[2])
     if not event then return end
-    record = fields(K.job .. job, 'status', 'event', 'attempt', 'crashes', 'origin', 'created_at')
-    queue = record[5]
+    if due > now then return schedule(job, origin, due) end
+    record = fields(K.job .. job, 'status', 'event', 'origin', 'attempt', 'crashes', 'created_at')
   end
   local told = fields(K.event .. event, 'head', 'body', 'job:' .. job)
-  if not told[1] or not told[2] or not told[3] then
+  if not told[3] and record[2] then   -- the record names another's event
+    event = event_of(job)
+    told = fields(K.event .. event, 'head', 'body', 'job:' .. job)
+  end
+  if not (told[1] and told[2] and told[3]) then
     quarantine(job, 'its event is missing or mangled')
     return
   end
-  local attempt = (tonumber(record[3]) or 0)
+  local attempt = natural(record[4], 0)
   if status ~= 'started' then
     attempt = attempt + 1
-    put('HSET', K.job .. job, 'status', 'started', 'started_at', stamp, 'last_heartbeat', stamp, 'worker_name', worker,
-      'lease', token, 'attempt', whole(attempt))
+    put('HSET', K.job .. job, 'status', 'started', 'started_at', stamp, 'worker_name', worker, 'lease', token,
+      'attempt', whole(attempt))
+    if queue ~= record[3] then put('HSET', K.job .. job, 'origin', queue) end
     started.add(K.started .. queue, FAR, job .. ':' .. token)
     running[#running + 1] = job
     tell(change_of(job, event, 'started', queue, told[1]))
   end
+  room = room - #told[2]
   taken[#taken + 1] = job
-  reply[#reply + 1] = {job, event, token, queue, whole(attempt), record[4] or '0', record[6] or stamp,
+  reply[#reply + 1] = {job, event, token, queue, whole(attempt), whole(natural(record[5], 0)), record[6] or stamp,
     told[1], told[2], told[3]}
 end
 
+local function take_from(queue)
+  local key = K.queue .. queue
+  local jobs = put('LPOP', key, most - #taken) or {}
+  for place, job in ipairs(jobs) do
+    if room <= 0 then   -- the rest goes back to the front, in its order
+      for back = #jobs, place, -1 do put('LPUSH', key, jobs[back]) end
+      return
+    end
+    take(job, queue)
+  end
+end
+
 local held = fields(K.held .. worker, 'sequence', 'jobs')
-local again = held[1] == sequence and decoded(held[2]) or nil
+local again = held[1] == sequence and held[2] and decoded(held[2]) or nil
 if again then
-  for _, job in ipairs(again) do take(job) end
-elseif most > 0 then
+  for _, job in ipairs(again) do
+    if type(job) == 'string' then take(job) end
+  end
+else
   local names = #ARGV - 4
   local turn = tonumber(sequence)
   local from = turn % 8 == 0 and (turn / 8) % names or 0
-  local left = most
   for step = 0, names - 1 do
-    local queue = ARGV[5 + (from + step) % names]
-    local jobs = left > 0 and put('LPOP', K.queue .. queue, left) or {}
-    for _, job in ipairs(jobs or {}) do take(job) end
-    left = most - #taken
+    if #taken < most and room > 0 then take_from(ARGV[5 + (from + step) % names]) end
   end
 end
 
@@ -68,6 +87,6 @@ if #running > 0 then
   put('SADD', K.running .. worker, unpack(running))
   if redis.call('EXISTS', K.worker .. worker) == 1 then put('HSET', K.worker .. worker, 'state', 'busy') end
   put('HSET', K.held .. worker, 'sequence', sequence, 'jobs', cjson.encode(taken))
-  publish_changes()
 end
+publish_changes()
 return reply

@@ -5,8 +5,7 @@
 -- Reply how many jobs it left behind.
 
 local worker = ARGV[1]
-local left = redis.pcall('SCARD', K.running .. worker)
-if failed(left) then left = 0 end
+local left = put('SCARD', K.running .. worker)
 if left == 0 then
   put('ZREM', K.leases, worker)
 else

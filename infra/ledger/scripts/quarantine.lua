@@ -8,7 +8,8 @@
 local worker, job, token = ARGV[1], ARGV[2], ARGV[3]
 local record = fields(K.job .. job, 'lease', 'origin')
 if record[1] ~= token then return 'fenced' end
-put('ZREM', K.started .. (record[2] or 'default'), job .. ':' .. token)
+put('ZREM', K.started .. (is_queue(record[2]) and record[2] or 'default'), job .. ':' .. token)
 put('SREM', K.running .. worker, job)
 quarantine(job, ARGV[4])
+publish_changes()
 return 'done'

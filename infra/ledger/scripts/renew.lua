@@ -4,18 +4,19 @@
 --
 -- ARGV  1 worker · 2 lease in ms · 3 how long RQ may show it, in s · 4 manifest (JSON) · 5 number of queues
 --       then the queues, then fields and values of RQ's worker hash
--- Reply 'kept', or 'lost' where the lease had been given away: what it ran is run elsewhere.
+-- Reply 'kept', or 'lost', once, where the lease had been given away: what it ran is run elsewhere.
 
 local worker, lease = ARGV[1], tonumber(ARGV[2])
-local before = redis.pcall('ZSCORE', K.leases, worker)
-local known = redis.call('EXISTS', K.held .. worker) == 1
+local lost = fields(K.held .. worker, 'lost')[1]
 
 put('ZADD', K.leases, whole(now + lease), worker)
 put('HSET', K.held .. worker, 'manifest', ARGV[4])
-redis.call('PEXPIRE', K.held .. worker, lease * 10)
+if lost then redis.call('HDEL', K.held .. worker, 'lost') end
+redis.call('PEXPIRE', K.held .. worker, whole(lease * 10))
 
 local names = tonumber(ARGV[5])
-put('HSET', K.worker .. worker, 'last_heartbeat', stamp, unpack(ARGV, 6 + names))
+local state = redis.call('EXISTS', K.running .. worker) == 1 and 'busy' or 'idle'
+put('HSET', K.worker .. worker, 'state', state, 'last_heartbeat', stamp, unpack(ARGV, 6 + names))
 redis.call('HSETNX', K.worker .. worker, 'birth', stamp)
 redis.call('EXPIRE', K.worker .. worker, ARGV[3])
 put('SADD', K.workers, K.worker .. worker)
@@ -23,5 +24,4 @@ for place = 6, 5 + names do
   put('SADD', K.workers_of .. ARGV[place], K.worker .. worker)
   put('SADD', K.queues, K.queue .. ARGV[place])
 end
-if known and (not before or failed(before)) then return 'lost' end
-return 'kept'
+return lost and 'lost' or 'kept'

@@ -1,28 +1,31 @@
 -- report: what running handlers say: progress (in RQ's `meta` too) and log lines.
 -- One script, because only the holder of the lease may speak for a job.
 --
--- ARGV  1 log lines kept; then for each report 4 values: job id · token · meta (JSON) or '' · log lines (JSON list) or ''
+-- ARGV  1 log lines kept; then for each report: job id · token · meta (JSON) or '' · number of log lines · the lines (JSON)
 -- Reply for each 'done' or 'fenced'.
 
-local kept = ARGV[1]
+local kept = tonumber(ARGV[1])
 local replies = {}
+local first = 2
 
-local function report(job, token, meta, lines)
-  local record = fields(K.job .. job, 'lease', 'event', 'origin')
-  if record[1] ~= token then return 'fenced' end
-  if meta ~= '' then
-    put('HSET', K.job .. job, 'meta', meta)
-    tell('{"job_id":"' .. job .. '","event_id":"' .. (record[2] or '') .. '",' .. string.sub(meta, 2))
+while first <= #ARGV do
+  local job, token, meta, lines = unpack(ARGV, first, first + 3)
+  local last = first + 3 + tonumber(lines)
+  local record = fields(K.job .. job, 'lease', 'event')
+  if record[1] == token then
+    if meta ~= '' then
+      put('HSET', K.job .. job, 'meta', meta)
+      tell('{"job_id":"' .. job .. '","event_id":"' .. event_of(job, record[2]) .. '",' .. string.sub(meta, 2))
+    end
+    if last > first + 3 then
+      put('RPUSH', K.log .. job, unpack(ARGV, first + 4, last))
+      redis.call('LTRIM', K.log .. job, whole(-kept), '-1')
+    end
+    replies[#replies + 1] = 'done'
+  else
+    replies[#replies + 1] = 'fenced'
   end
-  if lines ~= '' then
-    put('RPUSH', K.log .. job, unpack(cjson.decode(lines)))
-    put('LTRIM', K.log .. job, -tonumber(kept), -1)
-  end
-  return 'done'
-end
-
-for first = 2, #ARGV, 4 do
-  replies[#replies + 1] = report(unpack(ARGV, first, first + 3))
+  first = last + 1
 end
 publish_changes()
 return replies

@@ -9,28 +9,27 @@
 -- A released job goes to the front of its queue, a retried one to the back.
 
 local worker = ARGV[1]
-local released, due, closed = collector('ZREM'), collector('ZADD'), {}
-local queues = collector('SADD')
+local released, queues, closed, front = collector('ZREM'), collector('SADD'), {}, {}
 local replies, woken = {}, false
 
 local function again(job, token, kind, wait, counted, elsewhere, trace, error_json, started, handler, change)
   local record = fields(K.job .. job, 'lease', 'status', 'origin', 'attempt')
   if record[1] ~= token or record[2] ~= 'started' then return 'fenced' end
-  local queue, attempt = record[3] or 'default', tonumber(record[4]) or 1
+  local queue, attempt = is_queue(record[3]) and record[3] or 'default', natural(record[4], 1)
   released.add(K.started .. queue, job .. ':' .. token)
   if kind == 'retried' then
-    keep_attempt(job, kind, worker, token, attempt, started, '', trace, error_json, handler, '')
+    keep_attempt(job, kind, worker, attempt, started, '', trace, error_json, handler, '')
   end
-  if counted ~= '1' then attempt = attempt - 1 end
   if elsewhere ~= '' then queue = elsewhere; queues.add(K.queues, K.queue .. queue) end
-  local scheduled = tonumber(wait) > 0
-  put('HSET', K.job .. job, 'status', scheduled and 'scheduled' or 'queued', 'lease', '', 'attempt', whole(attempt),
-    'origin', queue, 'enqueued_at', stamp)
-  if scheduled then
-    due.add(K.scheduled .. queue, seconds(now + tonumber(wait)), job)
+  local left = counted == '1' and attempt or math.max(0, attempt - 1)
+  put('HSET', K.job .. job, 'status', 'queued', 'lease', '', 'attempt', whole(left), 'origin', queue, 'enqueued_at', stamp)
+  if tonumber(wait) > 0 then
+    schedule(job, queue, now + tonumber(wait))
     woken = true
+  elseif kind == 'released' then
+    front[#front + 1] = {queue, job}
   else
-    put(kind == 'released' and 'LPUSH' or 'RPUSH', K.queue .. queue, job)
+    put('RPUSH', K.queue .. queue, job)
   end
   closed[#closed + 1] = job
   tell(change)
@@ -41,8 +40,9 @@ for first = 2, #ARGV, 11 do
   replies[#replies + 1] = again(unpack(ARGV, first, first + 10))
 end
 if #closed > 0 then
+  redis.call('DEL', K.scratch)
+  for place = #front, 1, -1 do put('LPUSH', K.queue .. front[place][1], front[place][2]) end
   released.write()
-  due.write()
   queues.write()
   put('SREM', K.running .. worker, unpack(closed))
   publish_changes()

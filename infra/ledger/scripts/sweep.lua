@@ -1,75 +1,108 @@
--- sweep: looks at open jobs, a bounded number a turn from a shared cursor, and mends what stands nowhere it should:
--- queued but in no list, scheduled but not due anywhere, started by a worker that holds no lease, mangled or gone, or
--- ended by somebody else: our own scripts close a job in the step that ends it, so an open job that has ended was a stock
--- RQ worker's or a tool's doing, and nobody was called back.
+-- sweep: looks at open jobs, a page a turn, and mends what stands nowhere it should: queued but in no list, scheduled but
+-- due nowhere, started by a worker that holds no lease, mangled or gone, or ended by somebody else. Our own scripts close a
+-- job in the step that ends it: an open job that has ended was a stock RQ worker's doing, and runs again; one that is
+-- canceled was an operator's, and its caller is told.
 -- One script, because what it reads must still be so when it writes.
 --
 -- ARGV  1 most jobs · 2 how long a job must have waited before its absence counts, in ms
--- Reply {looked at, mended, 1 if the walk reached its end}
+-- Reply {mended, 1 if the walk reached its end}
 
-local most, patience = tonumber(ARGV[1]), tonumber(ARGV[2])
+local SEARCHED = '1000'   -- entries of a list that are searched for one job
+local waited_since = now - tonumber(ARGV[2])
 local mended = 0
-local SEARCHED = 1000   -- entries of a list that are searched for one job
 
 -- Beyond the searched part a list is in order of time: a job older than what stands there is not behind it.
 -- Where that is wrong the job gets a second entry, which does no harm: a claim looks at its status.
-local function in_list(queue, job, enqueued_at)
+local function in_list(queue, job, since)
   local key = K.queue .. queue
   if put('LLEN', key) == 0 then return false end
   if redis.call('LPOS', key, job, 'MAXLEN', SEARCHED) then return true end
   local beyond = redis.call('LINDEX', key, SEARCHED)
-  return beyond and enqueued_at >= (fields(K.job .. beyond, 'enqueued_at')[1] or '')
+  return beyond and since >= (unix(fields(K.job .. beyond, 'enqueued_at')[1]) or 0)
 end
 
+-- A stock worker lets records expire, and may have left the job in the list that it works from.
 local function requeue(job, event, queue)
   put('HSET', K.job .. job, 'status', 'queued', 'enqueued_at', stamp, 'lease', '')
+  redis.call('PERSIST', K.job .. job)
+  redis.call('PERSIST', K.results .. job)
   put('SADD', K.queues, K.queue .. queue)
+  put('LREM', K.queue .. queue .. ':intermediate', '0', job)
   put('RPUSH', K.queue .. queue, job)
   tell(change_of(job, event, 'queued', queue))
   mended = mended + 1
 end
 
-local function mend(job)
-  local record = fields(K.job .. job, 'status', 'event', 'origin', 'lease', 'enqueued_at', 'data')
-  local status, event, queue, lease = record[1], record[2], record[3], record[4] or ''
-  local ended = status == 'finished' or status == 'failed' or status == 'canceled'
-  if ended and event and queue and record[6] then
-    put('ZREM', (status == 'finished' and K.finished or status == 'failed' and K.failed or K.canceled) .. queue, job)
-    requeue(job, event, queue)
-  elseif not event or not queue or not record[6] or (status ~= 'queued' and status ~= 'scheduled' and status ~= 'started') then
-    event = rebuild(job, event)
-    if event then requeue(job, event, fields(K.job .. job, 'origin')[1]) end
-  elseif status == 'queued' then
-    if (record[5] or '') < iso(now - patience) and not in_list(queue, job, record[5] or '') then requeue(job, event, queue) end
-  elseif status == 'scheduled' then
-    if not put('ZSCORE', K.scheduled .. queue, job) then requeue(job, event, queue) end
+local function wait_or_requeue(job, event, queue, due)
+  if due > now and due < 1e14 then
+    schedule(job, queue, due)
+    mended = mended + 1
   else
-    local worker = string.match(lease, '^(.*)%-%d+$')
-    local alive = worker and put('ZSCORE', K.leases, worker)
-    if not alive then
-      put('ZREM', K.started .. queue, job .. ':' .. lease)
-      requeue(job, event, queue)
-    elseif put('SISMEMBER', K.running .. worker, job) == 0 then
-      put('SADD', K.running .. worker, job)   -- so that a takeover finds it
-      mended = mended + 1
-    end
+    requeue(job, event, queue)
   end
 end
 
-local cursor = redis.pcall('GET', K.cursor)
-if failed(cursor) then set_aside(K.cursor) cursor = false end
-local from = cursor and string.match(cursor, '^%d+$') or '0'
-local page = put('ZRANGE', K.open, '(' .. from, '+inf', 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
-local last = from
-for place = 1, #page, 2 do
-  last = whole(tonumber(page[place + 1]))
+local function close_canceled(job, event, queue, lease)
+  local born = birth_of(event, job)
+  put('HSET', K.job .. job, 'ended_at', stamp, 'lease', '')
+  redis.call('PERSIST', K.job .. job)
+  put('ZREM', K.started .. queue, job .. ':' .. lease)
+  put('ZREM', K.open, job)
+  if queue_callback(job, born and born.callback, natural(fields(K.job .. job, 'round')[1], 1)) then
+    redis.call('PUBLISH', K.wake, 'outbox')
+  end
+  tell(change_of(job, event, 'canceled', queue))
+  mended = mended + 1
 end
--- The jobs of the last millisecond may go on behind the page: take them whole.
-local rest = #page > 0 and put('ZRANGE', K.open, last, last, 'BYSCORE') or {}
-local looked = {}
-for place = 1, #page, 2 do looked[page[place]] = true; mend(page[place]) end
-for _, job in ipairs(rest) do if not looked[job] then mend(job) end end
-local ended = #page < most * 2
-redis.call('SET', K.cursor, ended and '0' or last)
+
+-- Whether its worker lives. If the leases themselves were lost, what the worker holds says so until it renews.
+local function held_by(lease)
+  local worker = string.match(lease, '^(.*)%-%d+$')
+  if not worker then return nil end
+  if put('ZSCORE', K.leases, worker) then return worker, true end
+  local known = fields(K.held .. worker, 'sequence', 'lost')
+  return worker, known[1] and not known[2]
+end
+
+local function look_at_started(job, event, queue, lease, started_at)
+  local worker, alive = held_by(lease)
+  if alive then
+    if put('SADD', K.running .. worker, job) == 1 then mended = mended + 1 end   -- so that a takeover finds it
+    put('ZADD', K.started .. queue, FAR, job .. ':' .. lease)
+  elseif worker or (unix(started_at) or 0) <= waited_since then
+    if worker then put('SREM', K.running .. worker, job) end
+    put('ZREM', K.started .. queue, job .. ':' .. lease)
+    requeue(job, event, queue)
+  end
+end
+
+local function look_at(job)
+  local record = fields(K.job .. job, 'status', 'event', 'origin', 'lease', 'enqueued_at', 'data', 'started_at', 'due')
+  local status, queue, lease = record[1], record[3], record[4] or ''
+  local event = event_of(job, record[2])
+  if not record[6] or not is_queue(queue) or not is_job(job) then status = 'mangled' end
+  if status == 'queued' then
+    local since = unix(record[5]) or 0
+    if since <= waited_since and not in_list(queue, job, since) then requeue(job, event, queue) end
+  elseif status == 'scheduled' then
+    local due = tonumber(record[8] or '') or 0
+    local score = tonumber(put('ZSCORE', K.scheduled .. queue, job) or '')
+    if not score or (due > 0 and score * 1000 > due + 1000) then wait_or_requeue(job, event, queue, due) end
+  elseif status == 'started' then
+    look_at_started(job, event, queue, lease, record[7])
+  elseif status == 'canceled' then
+    close_canceled(job, event, queue, lease)
+  elseif status == 'finished' or status == 'failed' then
+    put('ZREM', (status == 'finished' and K.finished or K.failed) .. queue, job)
+    requeue(job, event, queue)
+  elseif status ~= 'deferred' then
+    local due
+    event, queue, due = rebuild(job, record[2])
+    if event and not in_list(queue, job, now) then wait_or_requeue(job, event, queue, due) end
+  end
+end
+
+local jobs, ended = page(K.open, K.cursor .. 'open', ARGV[1], '+inf')
+for _, entry in ipairs(jobs) do look_at(entry[1]) end
 publish_changes()
-return {#page / 2, mended, ended and 1 or 0}
+return {mended, ended and 1 or 0}

@@ -5,53 +5,56 @@
 --       6 retention of failures in s
 -- Reply {number given back, number failed, 1 if there is more to do}
 
+local LOST_KEPT = '86400'   -- seconds for which a worker that was given up is told so when it comes back
 local most, cap = tonumber(ARGV[1]), tonumber(ARGV[2])
 local back, lost, more = 0, 0, 0
 
 local function give_back(job, worker)
-  local record = fields(K.job .. job, 'lease', 'status', 'event', 'origin', 'cb', 'round', 'attempt', 'crashes', 'started_at')
+  local record = fields(K.job .. job, 'lease', 'status', 'event', 'origin', 'round', 'attempt', 'crashes', 'started_at')
   local token = record[1] or ''
-  if record[2] ~= 'started' or string.sub(token, 1, #worker + 1) ~= worker .. '-' then return end
-  local event, queue, crashes = record[3] or event_of(job), record[4] or 'default', (tonumber(record[8]) or 0) + 1
+  if record[2] ~= 'started' or string.sub(token, 1, #worker + 1) ~= worker .. '-' or not is_job(job) then return end
+  local event, queue = event_of(job, record[3]), is_queue(record[4]) and record[4] or 'default'
+  local crashes = natural(record[7], 0) + 1
   local failing = crashes >= cap
   put('ZREM', K.started .. queue, job .. ':' .. token)
-  keep_attempt(job, 'crashed', worker, token, record[7] or '1', seconds(now), '', failing and ARGV[5] or '',
+  keep_attempt(job, 'crashed', worker, natural(record[6], 1), seconds(unix(record[8]) or now), '', failing and ARGV[5] or '',
     failing and ARGV[4] or ARGV[3], '', '')
-  put('HSET', K.job .. job, 'lease', '', 'crashes', whole(crashes))
+  put('HSET', K.job .. job, 'status', failing and 'failed' or 'queued', failing and 'ended_at' or 'enqueued_at', stamp,
+    'lease', '', 'crashes', whole(crashes))
   if failing then
-    put('HSET', K.job .. job, 'status', 'failed', 'ended_at', stamp)
+    local born = birth_of(event, job)
     put('ZADD', K.failed .. queue, whole(now / 1000 + tonumber(ARGV[6])), job)
     put('ZREM', K.open, job)
-    queue_callback(job, event, record[5], tonumber(record[6]) or 1)
-    tell(change_of(job, event, 'failed', queue))
+    queue_callback(job, born and born.callback, natural(record[5], 1))
     lost = lost + 1
   else
-    put('HSET', K.job .. job, 'status', 'queued', 'enqueued_at', stamp)
     put('LPUSH', K.queue .. queue, job)
-    tell(change_of(job, event, 'queued', queue))
     back = back + 1
+  end
+  tell(change_of(job, event, failing and 'failed' or 'queued', queue))
+end
+
+-- A worker that only seemed dead must learn that its jobs are others' now: what it held leaves a mark.
+local function forget(worker)
+  local queues = fields(K.worker .. worker, 'queues')[1]
+  for queue in string.gmatch(queues or '', '[^,]+') do put('SREM', K.workers_of .. queue, K.worker .. worker) end
+  put('SREM', K.workers, K.worker .. worker)
+  put('ZREM', K.leases, worker)
+  if redis.call('DEL', K.worker .. worker, K.held .. worker) > 0 then
+    redis.call('HSET', K.held .. worker, 'lost', stamp)
+    redis.call('EXPIRE', K.held .. worker, LOST_KEPT)
   end
 end
 
-local function empty(worker)
-  local jobs = put('SRANDMEMBER', K.running .. worker, most - back - lost)
-  for _, job in ipairs(jobs) do
+for _, worker in ipairs(put('ZRANGE', K.leases, '-inf', whole(now), 'BYSCORE', 'LIMIT', '0', '16')) do
+  if back + lost >= most then more = 1 break end
+  for _, job in ipairs(put('SRANDMEMBER', K.running .. worker, most - back - lost)) do
     give_back(job, worker)
     put('SREM', K.running .. worker, job)
   end
-  if redis.call('EXISTS', K.running .. worker) == 1 then
-    more = 1
-  else
-    put('ZREM', K.leases, worker)
-    redis.call('DEL', K.held .. worker, K.worker .. worker)
-    put('SREM', K.workers, K.worker .. worker)
-  end
+  if redis.call('EXISTS', K.running .. worker) == 1 then more = 1 else forget(worker) end
 end
-
-for _, worker in ipairs(put('ZRANGE', K.leases, '-inf', whole(now), 'BYSCORE', 'LIMIT', 0, 16)) do
-  if back + lost >= most then more = 1 break end
-  empty(worker)
-end
+redis.call('DEL', K.scratch)
 if lost > 0 then redis.call('PUBLISH', K.wake, 'outbox') end
 publish_changes()
 return {back, lost, more}

@@ -34,6 +34,8 @@ def fine(context: Context) -> None:
         ({"timeout": 30}, "timeout 30: not a duration"),
         ({"timeout": "0s"}, "timeout '0s': must be more than zero"),
         ({"timeout": "999999999d"}, "timeout '999999999d': must be more than zero and at most 365d"),
+        ({"isolation": "fork"}, "isolation 'fork': 'thread' or 'process'"),
+        ({"isolation": None}, "isolation None: 'thread' or 'process'"),
         ({"backoff": ""}, "backoff '': not a duration"),
         ({"backoff": "15s,,1m"}, "backoff '15s,,1m': not a duration"),
         ({"backoff": "0s"}, "backoff '0s': must be more than zero"),
@@ -48,7 +50,7 @@ def test_a_wrong_word_is_named_with_the_function_and_its_line(words: dict[str, A
     assert re.match(rf"\S*:fine \({re.escape(__file__)}:\d+\): ", str(caught.value))
 
 
-@pytest.mark.parametrize("name", ["concurrency", "ordering_key", "isolation"])
+@pytest.mark.parametrize("name", ["concurrency", "ordering_key"])
 def test_what_is_not_offered_is_refused_not_ignored(name: str) -> None:
     with pytest.raises(TypeError, match=name):
         Registry().handler("acme", **{name: 1})

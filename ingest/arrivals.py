@@ -1,0 +1,138 @@
+"""What is recorded of a request that holds. Whatever a sender chose is bounded here, and nothing of it is believed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+from infra.egress import EgressPolicy, URLRefused, check_url
+from infra.egress.policy import MAX_URL
+from infra.expressions import Document
+from infra.ids import EVENT, JOB, new_suffix
+from infra.ledger.records import DEFAULT_TIMEOUT, Arrival, HandlerEntry
+from infra.signatures import Headers, SignedRequest
+from infra.strict_json import StrictJSONError
+from ingest.sources import Source
+
+LONGEST_NAME: Final = 128  # of a type, an id, a tag
+MOST_METADATA: Final = 16 * 1024
+
+_REFERENCES: Final = ("client_reference_id", "clientReferenceId")
+_SECRET_NAMES: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+_SECRET_PARTS: Final = ("apikey", "api-key", "secret", "token", "password")
+
+
+def type_of(source: Source, document: Document) -> str:
+    """The event's type as handlers, indices and terminals can take it: at most 128 printable characters."""
+    found = source.type_of(document)[:LONGEST_NAME]
+    return (
+        found
+        if found.isprintable()
+        else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in found)
+    )
+
+
+def arrival_of(
+    source: Source,
+    request: SignedRequest,
+    document: Document,
+    *,
+    type: str,  # noqa: A002 - the contract's word
+    entry: HandlerEntry | None,
+    policy: EgressPolicy,
+    received_at: datetime,
+) -> Arrival:
+    """A verified request as an event, and the job to make for it.
+
+    Args:
+        entry: what live workers say of such events.
+        policy: what may be called.
+    """
+    suffix = new_suffix()
+    callback_url, refusal = _callback(source, document, policy)
+    return Arrival(
+        event_id=EVENT + suffix,
+        job_id=JOB + suffix,
+        source=source.name,
+        type=type,
+        received_at=received_at,
+        body=request.body,
+        content_type=request.headers.get("content-type") or "",
+        headers=_kept_headers(request.headers, secrets=source.secrets),
+        provider_event_id=_short_id(source.identify(request, document)),
+        queue=(entry.queue if entry else None) or source.queue,
+        timeout=entry.timeout if entry else DEFAULT_TIMEOUT,
+        callback_url=callback_url,
+        callback_refusal=refusal,
+        metadata=_metadata(source, document),
+        tag=source.tag,
+    )
+
+
+def fits(metadata: Mapping[str, Any]) -> bool:
+    """Whether metadata is small enough to be kept and echoed: at most 16 KiB as JSON."""
+    return len(json.dumps(metadata)) <= MOST_METADATA
+
+
+def _short_id(sent: str | None) -> str | None:
+    """An id that is long or can't be shown is as good as its digest."""
+    if sent is None or (len(sent) <= LONGEST_NAME and sent.isprintable()):
+        return sent
+    return f"id-sha256:{sha256(sent.encode()).hexdigest()}"
+
+
+def _callback(source: Source, document: Document, policy: EgressPolicy) -> tuple[str | None, str | None]:
+    """The callback's URL, if there is one, and why it may not be called, if it may not.
+
+    Only what the scheme covers is read (`ingest.sources` checks that at start).
+    """
+    url = None if source.callback_url is None else source.callback_url.evaluate(document)
+    if url is None:
+        return None, None
+    try:
+        check_url(url, policy)
+    except URLRefused as refused:
+        return url if len(url) <= MAX_URL else url[:MAX_URL] + "…", refused.reason
+    return url, None
+
+
+def _metadata(source: Source, document: Document) -> dict[str, Any]:
+    """``metadata`` and ``client_reference_id`` of a JSON body, for the callback to echo; nothing where it is too much."""
+    if source.scheme.covers not in ("body", "request"):
+        return {}
+    try:
+        body = document.json
+    except StrictJSONError:
+        return {}
+    if not isinstance(body, dict):
+        return {}
+    found = body.get("metadata")
+    metadata = dict(found) if isinstance(found, dict) else {}
+    for name in _REFERENCES:
+        if isinstance(body.get(name), str | int):
+            metadata["client_reference_id"] = body[name]
+    return metadata if fits(metadata) else {}
+
+
+def _kept_headers(headers: Headers, *, secrets: Sequence[bytes]) -> dict[str, str]:
+    """The headers as an event keeps them: names in lower case, whatever is or could be a secret replaced by ``***``.
+
+    Args:
+        secrets: the source's own; a static key is sent as it is.
+
+    >>> _kept_headers(Headers.of({"X-Event": "a", "Authorization": "Bearer k", "X-Key": "s3cret"}), secrets=[b"s3cret"])
+    {'x-event': 'a', 'authorization': '***', 'x-key': '***'}
+    """
+    texts = [secret.decode("latin-1") for secret in secrets]
+
+    def shown(name: str, value: str) -> str:
+        if (
+            name in _SECRET_NAMES
+            or any(part in name for part in _SECRET_PARTS)
+            or any(text in value for text in texts)
+        ):
+            return "***"
+        return value
+
+    return {name: shown(name, value) for name, value in headers.items()}

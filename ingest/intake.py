@@ -1,0 +1,133 @@
+"""Taking a request in: bounded headers, a bounded body, a deadline, and somebody at the other end."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from infra.errors import HooklineError
+from infra.tasks import end
+from ingest.problems import (
+    BODY_TIMEOUT,
+    BODY_TOO_LARGE,
+    ENCODING_UNSUPPORTED,
+    FRAMING_AMBIGUOUS,
+    HEADERS_TOO_LARGE,
+    Problem,
+)
+
+log = logging.getLogger(__name__)
+
+MOST_HEADER_BYTES: Final = 16 * 1024
+MOST_HEADERS: Final = 100
+BODY_SECONDS: Final = 30.0
+
+_FRAMING: Final = (b"host", b"content-length", b"transfer-encoding")
+_DIGITS_COUNTED: Final = 15
+
+_T = TypeVar("_T")
+
+
+class ClientGone(HooklineError):
+    """The client went away; there is nobody to answer."""
+
+
+class HeaderGuard:
+    """Middleware before everything else: 431 for headers beyond the bounds, 400 for headers that frame a request twice.
+
+    uvicorn's parser lets both through, and a second Host besides (RFC 9112, section 3.2).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (problem := _refusal(scope["headers"])) is not None:
+            log.info("refused: %s", problem.kind.code)
+            await problem.reply()(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _refusal(headers: Sequence[tuple[bytes, bytes]]) -> Problem | None:
+    if (
+        len(headers) > MOST_HEADERS
+        or sum([len(name) + len(value) for name, value in headers]) > MOST_HEADER_BYTES
+    ):
+        return Problem(
+            HEADERS_TOO_LARGE,
+            f"At most {MOST_HEADERS} headers of {MOST_HEADER_BYTES} bytes in all are taken.",
+        )
+    framing = [name for name, _ in headers if name in _FRAMING]
+    if len(set(framing)) < len(framing) or {b"content-length", b"transfer-encoding"} <= set(framing):
+        return Problem(
+            FRAMING_AMBIGUOUS, "Send one Host, and either Content-Length or Transfer-Encoding, once."
+        )
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: float = BODY_SECONDS) -> bytes:
+    """The raw body, as sent.
+
+    Args:
+        limit: in bytes; a larger body is refused before the rest of it is read.
+        seconds: for all of it.
+
+    Raises:
+        Problem: 413, 415 where it is compressed, 408 where it takes longer.
+        ClientGone: before the body was whole.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise Problem(ENCODING_UNSUPPORTED, "Send it without Content-Encoding.")
+        if name == b"content-length" and _exceeds(value, limit):
+            raise _too_large(limit)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone("the client went away before its request was whole")
+                body += message.get("body", b"")
+                if len(body) > limit:
+                    raise _too_large(limit)
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise Problem(BODY_TIMEOUT, f"It has {seconds:g} seconds.") from None
+
+
+def _exceeds(announced: bytes, limit: int) -> bool:
+    return announced.isdigit() and (len(announced) > _DIGITS_COUNTED or int(announced) > limit)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(BODY_TOO_LARGE, f"At most {limit} bytes are taken.")
+
+
+async def while_connected(receive: Receive, answer: Coroutine[Any, Any, _T]) -> _T:
+    """What the coroutine returns, unless the client goes away first; then the coroutine ends too.
+
+    Args:
+        receive: of a request whose body was read, or that has none.
+
+    Raises:
+        ClientGone: nobody waits for it any more.
+    """
+    answering = asyncio.ensure_future(answer)
+    leaving = asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            return answering.result()
+        raise ClientGone("the client went away while it waited")
+    finally:
+        await end(answering, leaving)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,47 @@
+"""Fixtures of the acceptance tests: what a module shares, and what a test has for itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from infra.embedded import EmbeddedServer
+from tests.acceptance.builders import Server, System, serving, system
+from tests.acceptance.inbox import Inbox
+
+collect_ignore = ["project"]  # its handlers are for worker processes
+
+
+@pytest.fixture(scope="session")
+def inbox() -> Iterator[Inbox]:
+    """Receivers of callbacks, one for every address that a test makes up."""
+    with Inbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, valkey: EmbeddedServer) -> Iterator[System]:
+    """A web and a worker process that the tests of a module share; they make their own events, and break nothing."""
+    with serving() as server, system(tmp_path_factory.mktemp("house"), server.url) as running:
+        running.worker()
+        running.web()
+        yield running
+
+
+@pytest.fixture
+def server(valkey: EmbeddedServer) -> Iterator[Server]:
+    """A Redis of the test's own, to be broken."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def build(tmp_path: Path, server: Server) -> Iterator[Callable[..., System]]:
+    """``build(HOOKLINE_LEASE="500ms")``: a system of the test's own over `server`, without processes yet."""
+    with ExitStack() as stack:
+
+        def made(redis_url: str | None = None, **settings: str) -> System:
+            return stack.enter_context(system(tmp_path, redis_url or server.url, **settings))
+
+        yield made

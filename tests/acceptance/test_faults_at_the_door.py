@@ -1,0 +1,266 @@
+"""What happens to events while the web process or its way to Redis breaks. Nothing that got 2xx is lost, nothing runs twice."""
+
+import random
+import signal
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.builders import Server, System, assert_problem, by_acme, free_port
+from tests.acceptance.inbox import Inbox
+from tests.acceptance.proxy import Proxy
+
+
+def deliver(system: System, delivery: str, callback_url: str) -> httpx.Response | None:
+    """Send the event of that delivery; None where no answer came."""
+    try:
+        return system.send({"type": "echo", "n": delivery, "callback_url": callback_url}, delivery=delivery)
+    except httpx.TransportError:
+        return None
+
+
+def deliver_all(
+    system: System, deliveries: Iterable[str], callback_url: str
+) -> dict[str, httpx.Response | None]:
+    """Send many events over eight connections."""
+    deliveries = list(deliveries)
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda delivery: deliver(system, delivery, callback_url), deliveries)
+        return dict(zip(deliveries, answers, strict=True))
+
+
+def deliver_until_taken(system: System, deliveries: Iterable[str], callback_url: str) -> dict[str, str]:
+    """Send again, with the same id, whatever got no 2xx. Returns the jobs by delivery; refusals may be 503 only."""
+    jobs: dict[str, str] = {}
+    missing = list(deliveries)
+    while missing:
+        answers = deliver_all(system, missing, callback_url)
+        assert {answer.status_code for answer in answers.values() if answer} <= {200, 202, 503}
+        jobs |= {
+            name: answer.json()["job_id"] for name, answer in answers.items() if answer and answer.is_success
+        }
+        missing = [name for name in missing if name not in jobs]
+    return jobs
+
+
+def assert_each_ran_once(system: System, inbox: Inbox, name: str, jobs: Iterable[str]) -> None:
+    """Every job has finished after one run, and every one of them was called back once; no other was."""
+    jobs = set(jobs)
+    for job_id in jobs:
+        system.ended(job_id)
+    assert Counter(run.job_id for run in system.runs() if run.job_id in jobs) == dict.fromkeys(jobs, 1)
+    inbox.wait_for(name, len(jobs))
+    posted = Counter(post.id.replace("cb_", "job_") for post in inbox.posts(name))
+    assert posted == dict.fromkeys(jobs, 1)
+
+
+# -- the web process dies ----------------------------------------------------------------------------------------------
+
+
+def test_a_web_process_killed_in_a_burst_loses_nothing_that_it_acknowledged(
+    build: Callable[..., System], inbox: Inbox
+) -> None:
+    """F01."""
+    system = build()
+    system.worker()
+    web = system.web()
+    deliveries = [uuid.uuid4().hex for _ in range(200)]
+    taken: dict[str, str] = {}
+    enough = threading.Event()
+
+    def send(delivery: str) -> None:
+        answer = deliver(system, delivery, inbox.url("burst"))
+        if answer is not None and answer.is_success:
+            taken[delivery] = answer.json()["job_id"]
+            if len(taken) == 50:
+                enough.set()
+
+    with ThreadPoolExecutor(8) as pool:
+        for delivery in deliveries:
+            pool.submit(send, delivery)
+        assert enough.wait(30)
+        web.stop(signal.SIGKILL)
+
+    assert len(taken) < 200
+    system.web()
+    for job_id in taken.values():
+        system.ended(job_id)
+    jobs = deliver_until_taken(system, deliveries, inbox.url("burst"))
+    assert jobs | taken == jobs
+    assert_each_ran_once(system, inbox, "burst", jobs.values())
+
+
+def test_a_web_process_killed_between_receipt_and_reply_leaves_no_id_without_a_job(
+    build: Callable[..., System], inbox: Inbox
+) -> None:
+    """F02, ten times."""
+    system = build()
+    system.worker()
+    chance = random.Random(2)
+    deliveries: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(10):
+            web = system.web()
+            delivery = uuid.uuid4().hex
+            system.http.get("/healthz")  # it answers from here on
+            pool.submit(deliver, system, delivery, inbox.url("between"))
+            time.sleep(chance.uniform(0, 0.02))  # the moment of the kill is the test's own
+            web.stop(signal.SIGKILL)
+            deliveries.append(delivery)
+    system.web()
+    jobs = deliver_until_taken(system, deliveries, inbox.url("between"))
+    assert_each_ran_once(system, inbox, "between", jobs.values())
+
+
+# -- the same event, many times at once --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_same_event_fifty_times_at_once_is_one_event(
+    build: Callable[..., System], inbox: Inbox, processes: int
+) -> None:
+    """F17; F18 over two web processes."""
+    system = build()
+    system.worker()
+    ports = [int(system.environ["PORT"]), free_port()][:processes]
+    for port in ports:
+        system.web(PORT=str(port))
+    name = f"fifty-{processes}"
+    body, headers = by_acme({"type": "echo", "callback_url": inbox.url(name)}, delivery=uuid.uuid4().hex)
+    barrier = threading.Barrier(50)
+
+    def send(number: int) -> httpx.Response:
+        barrier.wait()
+        url = f"http://127.0.0.1:{ports[number % processes]}/hooks/acme"
+        return system.http.post(url, content=body, headers=headers)
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(send, range(50)))
+
+    assert Counter(answer.status_code for answer in answers) == {202: 1, 200: 49}
+    assert len({answer.json()["event_id"] for answer in answers}) == 1
+    assert_each_ran_once(system, inbox, name, {answer.json()["job_id"] for answer in answers})
+
+
+# -- Redis is away -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_without_redis_nothing_is_promised_and_sending_again_works(
+    build: Callable[..., System], server: Server, wait_until: Callable[..., Any], how: str
+) -> None:
+    """F06."""
+    system = build()
+    system.worker()
+    system.web()
+    delivery = uuid.uuid4().hex
+    system.send({"type": "echo"})
+    if how == "stopped":
+        server.signal(signal.SIGSTOP)
+    else:
+        server.kill()
+
+    began = time.monotonic()
+    answer = system.send({"type": "echo"}, delivery=delivery)
+    assert time.monotonic() - began < 4
+    assert_problem(answer, 503, "not_recorded")
+    assert answer.headers["Retry-After"] == "5"
+    assert system.http.get("/healthz").status_code == 200
+
+    if how == "stopped":
+        server.signal(signal.SIGCONT)
+    else:
+        assert_problem(system.submit({"type": "echo"}), 503, "not_recorded")
+        assert system.http.get("/readyz").status_code == 503
+        server.start()
+    wait_until(lambda: system.http.get("/readyz").status_code == 200, timeout=20)
+    job_id = wait_until(
+        lambda: (
+            (again := system.send({"type": "echo"}, delivery=delivery)).is_success and again.json()["job_id"]
+        )
+    )
+    system.ended(job_id)
+    assert len(system.runs(job_id)) == 1
+
+
+def test_a_reply_lost_after_the_commit_is_no_second_event(
+    build: Callable[..., System], server: Server
+) -> None:
+    """F08."""
+    system = build()
+    system.worker()
+    delivery = uuid.uuid4().hex
+    with Proxy(server.url.removeprefix("unix://")) as proxy:
+        system.web(REDIS_URL=proxy.url)
+        assert system.send({"type": "echo"}).status_code == 202
+
+        proxy.lose_reply_to = b"lost-reply"
+        assert_problem(
+            system.send({"type": "echo", "n": "lost-reply"}, delivery=delivery), 503, "not_recorded"
+        )
+        assert proxy.lost.is_set()
+
+        again = system.send({"type": "echo", "n": "lost-reply"}, delivery=delivery)
+        assert (again.status_code, again.json()["duplicate"]) == (200, True)
+        system.ended(again.json()["job_id"])
+        assert len(system.runs(again.json()["job_id"])) == 1
+
+
+@pytest.mark.slow
+def test_connections_that_are_cut_all_the_time_lose_nothing(
+    build: Callable[..., System], server: Server, inbox: Inbox
+) -> None:
+    """F09, for three seconds. A callback whose taking was cut off falls due again when its sender's time is up."""
+    system = build(HOOKLINE_CALLBACK_TIMEOUT="1s")
+    system.worker()
+    system.web()
+    over = threading.Event()
+
+    def cut() -> None:
+        with server.connect() as client:
+            while not over.wait(0.05):
+                client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    storm = threading.Thread(target=cut)
+    storm.start()
+    limit = time.monotonic() + 3
+    deliveries = [uuid.uuid4().hex for _ in range(200)]
+    try:
+        while time.monotonic() < limit:
+            answers = deliver_all(system, deliveries, inbox.url("storm"))
+            assert {answer.status_code for answer in answers.values() if answer} <= {200, 202, 503}
+    finally:
+        over.set()
+        storm.join()
+
+    jobs = deliver_until_taken(system, deliveries, inbox.url("storm"))
+    for job_id in jobs.values():
+        system.ended(job_id)
+    runs = Counter(run.job_id for run in system.runs())
+    assert runs.keys() == set(jobs.values())
+    assert max(runs.values()) <= 2
+    inbox.wait_for("storm", len(jobs), timeout=30)
+    assert {post.id.replace("cb_", "job_") for post in inbox.posts("storm")} == set(jobs.values())
+
+
+def test_scripts_that_redis_has_forgotten_are_given_to_it_again(
+    build: Callable[..., System], server: Server
+) -> None:
+    """F10."""
+    system = build()
+    system.worker()
+    system.web()
+    with server.connect() as client:
+        for _ in range(5):
+            told = system.submit({"type": "gated", "payload": {"gate": "flush"}}).json()
+            client.script_flush()
+            system.open_gate("flush")
+            assert len(system.ended(told["job_id"])["attempts"]) == 1
+            client.script_flush()

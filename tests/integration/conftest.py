@@ -1,0 +1,3 @@
+"""What the integration tests leave alone."""
+
+collect_ignore = ["project"]  # its handlers are for worker processes

@@ -1,0 +1,311 @@
+"""Every key that a script touches is spoilt, in every way we know, before the script runs: the work of others goes on.
+
+The keys of each script are not listed here: a server's MONITOR tells them. The world that a script meets holds a job in
+every state; it is dumped once and restored for each case.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from infra.embedded import EmbeddedServer
+from infra.ledger import Ledger, Seal, keys
+from infra.ledger.jobs import Report
+from infra.ledger.records import Arrival, CallbackStatus, Claim, DueCallback, HandlerEntry, JobStatus, Progress
+from infra.redis_client import connect, connect_sync
+from tests.conftest import Store
+from tests.integration.ledger_bench import (
+    CALLBACK_URL,
+    ERROR,
+    FINISHED,
+    HANDLER,
+    NOW,
+    QUEUES,
+    RELEASED,
+    Bench,
+    Retried,
+    arrival,
+    on,
+)
+
+DAY = timedelta(days=1)
+MANIFEST = [HandlerEntry(source="acme", type="*", handler=HANDLER)]
+
+
+def suffix(number: int) -> str:
+    return f"{number:026d}"
+
+
+def numbered(number: int, **changes: Any) -> Arrival:
+    return arrival(
+        event_id=f"evt_{suffix(number)}",
+        job_id=f"job_{suffix(number)}",
+        received_at=datetime(2026, 11, 21, tzinfo=UTC),
+        **({"callback_url": CALLBACK_URL, "provider_event_id": f"ev_{number}"} | changes),
+    )
+
+
+# Who is who in the world.
+RUNNING, RUNNING_TOO, ORPHANED, QUEUED, QUEUED_TOO, SCHEDULED, CALLING, LEASED, ENDED, LOW, ARRIVING = range(1, 12)
+
+
+@dataclass
+class World:
+    """What a test needs of the world besides its keys."""
+
+    running: list[Claim]
+    leased: DueCallback
+    dump: dict[bytes, tuple[bytes, int]]
+
+    async def restore(self, client: Any) -> None:
+        async with client.pipeline(transaction=False) as pipeline:
+            pipeline.flushall()
+            for key, (value, ttl) in self.dump.items():
+                pipeline.restore(key, ttl, value)
+            await pipeline.execute()
+
+
+async def build(bench: Bench) -> World:
+    """A job in every state, each with a number."""
+    await bench.renew("w1", lease=DAY, manifest=MANIFEST)
+    await bench.renew("w3", lease=DAY)
+    await bench.accept(*(numbered(number) for number in (CALLING, LEASED)), numbered(ENDED, callback_url=None))
+    await bench.settle(FINISHED, *(await bench.claim("w1", lease=DAY)))
+    (leased, *_) = [due for due in await bench.due("s1", hold=NOW) if due.job.id.endswith(suffix(LEASED))]
+    await bench.client.hset(f"{keys.CALLBACK}cb_{suffix(CALLING)}", "lease", "")
+    await bench.accept(numbered(ORPHANED))
+    await bench.claim("w3")
+    await bench.accept(numbered(RUNNING), numbered(RUNNING_TOO))
+    running = await bench.claim("w1", lease=DAY)
+    await bench.ledger.jobs.report([Report(running[0], Progress(current=1), ('{"message":"so far"}',))])
+    await bench.accept(numbered(QUEUED), numbered(QUEUED_TOO), numbered(LOW, queue="low"))
+    await bench.accept(numbered(SCHEDULED, run_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    await bench.die("w3")
+    found = await bench.client.keys("*")
+    dump = {key: (await bench.client.dump(key), max(0, await bench.client.pttl(key))) for key in found}
+    return World(running, leased, dump)
+
+
+def direct(name: str, *arguments: Any) -> "Act":
+    async def act(bench: Bench, world: World) -> None:
+        filled = [world.running[0].job_id if one == "RUNNING" else world.running[0].token if one == "TOKEN" else one for one in arguments]
+        await bench.ledger.jobs._scripts.run(name, *filled)
+
+    return act
+
+
+async def _accept(bench: Bench, world: World) -> None:
+    await bench.ledger.events.accept([
+        numbered(ARRIVING),
+        replace(numbered(ARRIVING + 1), provider_event_id=f"ev_{QUEUED}"),
+        numbered(ARRIVING + 2, run_at=datetime(2020, 1, 1, tzinfo=UTC)),
+    ])  # fmt: skip
+
+
+async def _retire(bench: Bench, world: World) -> None:
+    ledger = Ledger(bench.client, seal=Seal(["a key"]), retention=NOW, dead_retention=NOW)
+    await ledger.jobs.retire()
+
+
+Act = Callable[[Bench, World], Awaitable[Any]]
+
+ACTS: dict[str, Act] = {
+    "accept": _accept,
+    "claim": lambda bench, world: bench.claim("w1", lease=DAY),
+    "finish": lambda bench, world: bench.settle(FINISHED, *world.running),
+    "retry": lambda bench, world: bench.settle(Retried(delay=NOW, error=ERROR), *world.running),
+    "retry later": lambda bench, world: bench.settle(Retried(delay=timedelta(milliseconds=1), error=ERROR), *world.running),
+    "release": lambda bench, world: bench.settle(RELEASED, *world.running),
+    "report": lambda bench, world: bench.ledger.jobs.report([Report(world.running[0], Progress(current=2), ("{}",))]),
+    "promote": lambda bench, world: bench.ledger.jobs.promote(QUEUES),
+    "take_over": lambda bench, world: bench.ledger.jobs.take_over(),
+    "quarantine": direct("quarantine", "w1", "RUNNING", "TOKEN", "changed"),
+    "renew": lambda bench, world: bench.renew("w1", lease=DAY, manifest=MANIFEST),
+    "depart": lambda bench, world: bench.ledger.workers.depart("w1", queues=QUEUES),
+    "manifests": lambda bench, world: bench.ledger.workers.manifests(),
+    "due": lambda bench, world: bench.due("s2", hold=NOW),
+    "deliver": lambda bench, world: bench.record(world.leased, CallbackStatus.DELIVERED),
+    "sweep": direct("sweep", 100, 0),
+    "sweep_callbacks": direct("sweep_callbacks", 100),
+    "rebuild": direct("rebuild", 1000, 3600, 3600),
+    "retire": _retire,
+}
+
+
+Touched = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def touched(valkey: EmbeddedServer) -> Touched:
+    """The keys that each script touches in the world, as the server saw it, and what kind they are before."""
+    found: Touched = {}
+
+    async def watching(bench: Bench) -> None:
+        world = await build(bench)
+        for name, act in ACTS.items():
+            await world.restore(bench.client)
+            with connect_sync(valkey.url) as client, client.monitor() as monitor:
+                await act(bench, world)
+                await bench.client.echo("over")
+                seen: dict[str, None] = {}
+                while (line := monitor.next_command())["command"] != "ECHO over":
+                    if line["client_type"] == "lua":
+                        command, *words = line["command"].split(" ")
+                        several = words if command in {"DEL", "COPY"} else [] if command in {"TIME", "SCAN", "PUBLISH"} else words[:1]
+                        seen |= dict.fromkeys(several)
+            await world.restore(bench.client)
+            found[name] = {key: (await bench.client.type(key)).decode() for key in seen if not key.startswith(keys.CORRUPT)}
+
+    with connect_sync(valkey.url) as client:
+        client.flushall()
+    on(Store("valkey", valkey.url, lambda: connect(valkey.url), lambda: connect_sync(valkey.url)), watching)
+    return found
+
+
+# -- ways to spoil a key -----------------------------------------------------------------------------------------------
+
+GARBAGE = b"\xff\x00 \r\n\xf0"
+MEMBERS = {
+    GARBAGE: 0,
+    b"": 1,
+    b"job_": 2,
+    b"job_zzz": float("-inf"),
+    b"cb_": float("inf"),
+    b"cb_zzz": 1.5,
+    b"2f1a-another-application": 1e300,
+    b"x" * 5000: 4,
+}
+
+
+@dataclass(frozen=True)
+class Spoiling:
+    """One way to spoil a key, and the kinds of keys that it is a way for."""
+
+    name: str
+    spoil: Callable[[Any, str], Awaitable[Any]]
+    kinds: frozenset[str] = frozenset({"none", "string", "hash", "list", "set", "zset", "stream"})
+
+    def applies_to(self, kind: str) -> bool:
+        return kind in self.kinds
+
+
+def replaced(name: str, write: Callable[[Any, str], Awaitable[Any]]) -> Spoiling:
+    async def spoil(client: Any, key: str) -> None:
+        await client.delete(key)
+        await write(client, key)
+
+    return Spoiling(name, spoil)
+
+
+def with_fields(name: str, value: bytes | str) -> Spoiling:
+    async def spoil(client: Any, key: str) -> None:
+        await client.hset(key, mapping=dict.fromkeys(await client.hkeys(key), value))
+
+    return Spoiling(name, spoil, frozenset({"hash"}))
+
+
+async def _with_other_members(client: Any, key: str) -> None:
+    kind = await client.type(key)
+    if kind == b"list":
+        await client.lpush(key, *MEMBERS)
+    elif kind == b"set":
+        await client.sadd(key, *MEMBERS)
+    elif kind == b"zset":
+        await client.zadd(key, MEMBERS)
+    else:
+        await client.xadd(key, {GARBAGE: GARBAGE})
+
+
+async def _with_mangled_scores(client: Any, key: str) -> None:
+    await client.zadd(key, dict.fromkeys(await client.zrange(key, 0, -1), float("inf")))
+
+
+async def _stream_at_its_end(client: Any, key: str) -> None:
+    await client.xadd(key, {GARBAGE: GARBAGE}, id="18446744073709551615-18446744073709551615")
+
+
+SPOILING = [
+    Spoiling("deletion", lambda client, key: client.delete(key)),
+    replaced("a text", lambda client, key: client.set(key, GARBAGE)),
+    replaced("a number", lambda client, key: client.set(key, "9" * 400)),
+    replaced("a list", lambda client, key: client.rpush(key, GARBAGE, "")),
+    replaced("a hash", lambda client, key: client.hset(key, GARBAGE, GARBAGE)),
+    replaced("a sorted set", lambda client, key: client.zadd(key, {GARBAGE: 1})),
+    replaced("a stream at its end", _stream_at_its_end),
+    with_fields("garbage in its fields", GARBAGE),
+    with_fields("nothing in its fields", ""),
+    with_fields("a huge number in its fields", "1e999"),
+    with_fields("a negative number in its fields", "-7"),
+    with_fields("JSON in its fields", '{"a":[[]],"queue":{},"0":null}'),
+    Spoiling("other members", _with_other_members, frozenset({"list", "set", "zset", "stream"})),
+    Spoiling("mangled scores", _with_mangled_scores, frozenset({"zset"})),
+]
+
+
+async def heal(bench: Bench, world: World) -> None:
+    """What the next minutes bring: renewals, takeovers, sweeps, and workers that work."""
+    await bench.renew("w9")
+    await bench.settle(FINISHED, *world.running)
+    await bench.client.zadd(keys.LEASES, {"w1": 1, "w3": 1})
+    for _ in range(2):
+        while (await bench.ledger.jobs.take_over()).more:
+            pass
+        await bench.sweep()
+        await bench.ledger.jobs.promote(QUEUES)
+        await bench.run_all("w9")
+
+
+async def check(bench: Bench, key: str, act: str) -> None:
+    """All jobs but the owner of the spoilt key have ended, and their callbacks are made; all can be looked at."""
+    absent = {"retire": {ENDED}, "quarantine": {RUNNING}}.get(act, set())
+    due = {one.id for one in await bench.due("s9", hold=NOW)}
+    numbers = range(RUNNING, ARRIVING)
+    jobs = await bench.ledger.reading.jobs_of([(f"job_{suffix(number)}", f"evt_{suffix(number)}") for number in numbers])
+    for number, job in zip(numbers, jobs, strict=True):
+        if number in absent or suffix(number) in key:
+            continue
+        assert job is not None, (number, "is missing")
+        assert job.status is JobStatus.FINISHED, (number, job.status)
+        if number != ENDED:
+            assert job.callback is not None, number
+            delivered = number == LEASED and job.callback.status is CallbackStatus.DELIVERED
+            assert delivered or f"cb_{suffix(number)}" in due, (number, "is not called back")
+    reading = bench.ledger.reading
+    for look in (reading.jobs, reading.queues, reading.quarantined, bench.ledger.workers.manifests):
+        await look()
+    for number in numbers:
+        if suffix(number) in key:
+            await reading.event(f"evt_{suffix(number)}")
+
+
+async def spoil_each_key(bench: Bench, act: str, spoil: Spoiling, found: dict[str, str]) -> None:
+    world = await build(bench)
+    for key, kind in found.items():
+        if not spoil.applies_to(kind):
+            continue
+        await world.restore(bench.client)
+        await spoil.spoil(bench.client, key)
+        try:
+            await ACTS[act](bench, world)
+            await heal(bench, world)
+            await check(bench, key, act)
+        except Exception as error:
+            error.add_note(f"{act}, where {key} was spoilt by {spoil.name}")
+            raise
+
+
+@pytest.mark.parametrize("spoil", SPOILING, ids=lambda spoil: spoil.name)
+@pytest.mark.parametrize("act", ACTS)
+def test_a_spoilt_key_harms_nobody_else(act: str, spoil: Spoiling, valkey_store: Store, touched: Touched) -> None:
+    assert touched[act]
+    on(valkey_store, lambda bench: spoil_each_key(bench, act, spoil, touched[act]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", SPOILING, ids=lambda spoil: spoil.name)
+@pytest.mark.parametrize("act", ACTS)
+def test_a_spoilt_key_harms_nobody_else_on_any_server(act: str, spoil: Spoiling, ledger_store: Store, touched: Touched) -> None:
+    on(ledger_store, lambda bench: spoil_each_key(bench, act, spoil, touched[act]))

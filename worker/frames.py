@@ -1,0 +1,131 @@
+"""What a worker and its children say to each other: JSON, each message behind its length in four bytes.
+
+A child says `Ready`, gets an `Attempt`, says how it is getting on, says `Ended`, and `Ready` again once it has tidied up.
+"""
+
+import asyncio
+import socket
+import struct
+from typing import Final
+
+import msgspec
+
+from handlers.errors import RESULT_LIMIT
+from infra.ledger.records import Claim, Failed, Finished, Outcome, Progress, Retried
+
+_LENGTH: Final = struct.Struct("!I")
+_LIMIT: Final = 3 * RESULT_LIMIT  # what a child may send at once: a result of quotes doubles inside JSON
+_OUTCOMES: Final[dict[str, type[Outcome]]] = {kind.__name__: kind for kind in (Finished, Failed, Retried)}
+
+
+class Setup(msgspec.Struct, tag=True, frozen=True, kw_only=True):
+    """The first message: what the child is to load, and how it logs.
+
+    Args:
+        modules: as in ``HOOKLINE_HANDLERS``.
+        path: where Python looks for them.
+        secrets: texts that no line of the log may hold.
+    """
+
+    modules: tuple[str, ...]
+    path: tuple[str, ...]
+    log: str = "info"
+    log_format: str = "json"
+    secrets: tuple[str, ...] = ()
+
+
+class Ready(msgspec.Struct, tag=True, frozen=True):
+    """The child waits for an attempt."""
+
+
+class Attempt(msgspec.Struct, tag=True, frozen=True):
+    """To be made by the child."""
+
+    claim: Claim
+
+
+class Progressed(msgspec.Struct, tag=True, frozen=True):
+    """The handler said how far it is."""
+
+    job_id: str
+    progress: Progress
+
+
+class Logged(msgspec.Struct, tag=True, frozen=True):
+    """The handler wrote into the job's log."""
+
+    job_id: str
+    level: str
+    message: str
+
+
+class Ended(msgspec.Struct, tag=True, frozen=True):
+    """The attempt is over.
+
+    >>> Ended.by(Finished(result="7")).outcome
+    Finished(result='7')
+    """
+
+    kind: str
+    fields: msgspec.Raw
+
+    @classmethod
+    def by(cls, outcome: Outcome) -> "Ended":
+        """Over, with that outcome."""
+        return cls(type(outcome).__name__, msgspec.Raw(msgspec.json.encode(outcome)))
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it."""
+        return msgspec.json.decode(self.fields, type=_OUTCOMES[self.kind])
+
+
+Message = Setup | Ready | Attempt | Progressed | Logged | Ended
+_decoder: Final = msgspec.json.Decoder(Message)
+
+
+def packed(message: Message) -> bytes:
+    """A message as it goes through the socket."""
+    data = msgspec.json.encode(message)
+    return _LENGTH.pack(len(data)) + data
+
+
+async def read(stream: asyncio.StreamReader) -> Message:
+    """The next message.
+
+    Raises:
+        EOFError: the other side has gone.
+        ValueError: it said what neither of us says.
+    """
+    length = _length(await stream.readexactly(_LENGTH.size))
+    if length > _LIMIT:
+        raise ValueError(f"a message of {length} bytes")
+    return _understood(await stream.readexactly(length))
+
+
+def receive(channel: socket.socket) -> Message:
+    """The same from a blocking socket."""
+    return _understood(_exactly(channel, _length(_exactly(channel, _LENGTH.size))))
+
+
+def _length(prefix: bytes) -> int:
+    length: int = _LENGTH.unpack(prefix)[0]
+    return length
+
+
+def _understood(data: bytes) -> Message:
+    try:
+        message: Message = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"an unknown message: {error}") from error
+    return message
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        chunk = channel.recv(min(size - len(data), 1 << 20))
+        if not chunk:
+            raise EOFError
+        data += chunk
+    return bytes(data)
