@@ -117,8 +117,8 @@ async def while_connected(receive: Receive, answer: Coroutine[Any, Any, _T]) -> 
     Raises:
         ClientGone: nobody waits for it any more.
     """
-    answering = asyncio.ensure_future(answer)
-    leaving = asyncio.ensure_future(_left(receive))
+    answering = asyncio.create_task(answer)
+    leaving = asyncio.create_task(_left(receive))
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
         if answering.done():

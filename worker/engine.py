@@ -24,8 +24,8 @@ from rq.worker import BaseWorker
 from handlers.registry import Registry
 from infra.ids import new_suffix
 from infra.ledger import Ledger, LedgerError
-from infra.ledger.scripts import BATCH
 from infra.ledger.records import Claim, Failed, Outcome, Released, Retried, Settlement
+from infra.ledger.scripts import BATCH
 from infra.logs import bind
 from infra.tasks import end
 from worker.callbacks.outbox import Outbox
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 _REPORT_EVERY: Final = 0.1
 _PAUSE: Final = 0.5
+_PATIENCE: Final = 5.0  # seconds, of a worker that is to stop, with a Redis that is away
 
 
 def worker_name() -> str:
@@ -306,7 +307,12 @@ class Engine(BaseWorker):
             log.error("a handler did not let itself be cancelled", extra={"job": claim.job_id})
         while self._ended:
             ending = self._ended[:BATCH]
-            await self._until_confirmed(lambda batch=ending: self._settle(batch))  # type: ignore[misc]
+            if not await self._until_confirmed(lambda batch=ending: self._settle(batch)):  # type: ignore[misc]
+                log.error(
+                    "%d outcomes could not be recorded: those jobs are taken over and run again",
+                    len(self._ended),
+                )
+                return
 
     async def _settle(self, ending: list[Settlement]) -> None:
         await self._report_last_words(ending)
@@ -323,18 +329,20 @@ class Engine(BaseWorker):
         else:
             log.info("worker %s stopped, %d jobs left to others", self.name, left)
 
-    async def _until_confirmed(self, step: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Repeat a step while Redis is away; at the end, for a few seconds only."""
-        for attempt in range(1_000_000):
+    async def _until_confirmed(self, step: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+        """Repeat a step while Redis is away; once we are to stop, for a few seconds only. Returns whether it was done."""
+        patience = round(_PATIENCE / _PAUSE)
+        while True:
             try:
                 await step()
             except LedgerError as error:
                 log.error("%s; trying again", error)
-                if self._stopping and attempt > 5 / _PAUSE:
-                    return
+                patience -= self._stopping
+                if patience <= 0:
+                    return False
                 await asyncio.sleep(_PAUSE)
             else:
-                return
+                return True
 
 
 def _log_outcome(claim: Claim, outcome: Outcome) -> None:

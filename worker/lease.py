@@ -86,10 +86,10 @@ class Lease:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the renewals; returns once no further one can happen."""
+        """End the renewals. One that hangs on a silent Redis is not waited for: it ends with the process."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=2)
 
     async def _wait(self, seconds: float) -> None:
         if self._thread is None:

@@ -59,7 +59,9 @@ class Sweeper:
             )
         mended = await self._ledger.jobs.sweep(patience=self._interval)
         if mended:
-            log.warning("mended jobs that stood nowhere", extra={"mended": mended})
+            log.warning("mended what stood nowhere", extra={"mended": mended})
+        if retired := await self._ledger.jobs.retire():
+            log.info("removed jobs past their retention", extra={"retired": retired})
 
     async def _pause(self, wait: timedelta) -> None:
         try:

@@ -89,7 +89,7 @@ def _run(console: Console, stack: ExitStack, *, with_demo: bool, reload: bool) -
 
 def _watch(console: Console, children: Children, *, reload: bool) -> None:
     """Until Ctrl-C: restart the children when a file changes, and end if one of them does."""
-    filtered = PythonFilter(extra_extensions=(".toml", ".env"))
+    filtered = PythonFilter(extra_extensions=(".toml",))
     for changes in watch(
         ".", watch_filter=filtered, yield_on_timeout=True, rust_timeout=500, raise_interrupt=False
     ):

@@ -55,12 +55,15 @@ def environment_here() -> dict[str, str]:
 
 @contextmanager
 def shared(directory: Path, environ: Mapping[str, str]) -> Iterator[None]:
-    """Leave the variables of a running `hookline dev` for `environment_here`, for as long as it runs."""
+    """Leave what a running `hookline dev` has added to its own variables for `environment_here`, for as long as it runs."""
+    inherited = {
+        name
+        for name, value in environment().items()
+        if environ.get(name) == value and not name.startswith(_OURS)
+    }
     running = directory / _RUNNING
     running.touch(mode=0o600)
-    running.write_text(
-        json.dumps({name: environ[name] for name in environ if name.startswith(_OURS)}), "utf-8"
-    )
+    running.write_text(json.dumps({name: environ[name] for name in environ.keys() - inherited}), "utf-8")
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 
 
@@ -10,7 +9,9 @@ def end_with_parent() -> None:
     """Stop this process in order as soon as standard input ends."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1024):
+        while os.read(
+            0, 1024
+        ):  # not sys.stdin: its lock, held by a thread, is fatal at the interpreter's end
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

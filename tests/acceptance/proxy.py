@@ -9,13 +9,13 @@ from typing import Self
 class Proxy:
     """Passes bytes on between its own port on loopback and a Unix socket.
 
-    Once `lose_reply_to` is set, the first request that holds those bytes reaches the server, its reply reaches nobody,
-    and that connection is closed; then all is well again.
+    While `lose_replies_to` is set, a request that holds those bytes reaches the server, its reply reaches nobody, and that
+    connection is closed.
     """
 
     def __init__(self, target: str) -> None:
-        self.lose_reply_to: bytes | None = None
-        self.lost = threading.Event()
+        self.lose_replies_to: bytes | None = None
+        self.lost = 0
         self._target = target
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}"
@@ -39,15 +39,13 @@ class Proxy:
             threading.Thread(target=self._pass_replies, args=(server, client), daemon=True).start()
             with suppress(OSError):
                 while request := client.recv(1 << 20):
-                    wanted = self.lose_reply_to
-                    if wanted is None or wanted not in request:
-                        server.sendall(request)
-                        continue
-                    self.lose_reply_to = None
-                    client.shutdown(socket.SHUT_WR)  # whatever the server answers comes too late
+                    losing = self.lose_replies_to is not None and self.lose_replies_to in request
+                    if losing:
+                        client.shutdown(socket.SHUT_WR)  # whatever the server answers comes too late
+                        self.lost += 1
                     server.sendall(request)
-                    self.lost.set()
-                    return
+                    if losing:
+                        return
 
     @staticmethod
     def _pass_replies(server: socket.socket, client: socket.socket) -> None:

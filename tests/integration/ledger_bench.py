@@ -35,7 +35,13 @@ HOUR = timedelta(hours=1)
 NOW = timedelta(0)
 QUEUES = ("high", "default", "low")
 HANDLER = "handlers.acme:order_paid"
-RECORD = {"hostname": "box", "pid": "7", "queues": ",".join(QUEUES), "version": "3.0.0", "python_version": "3.11"}
+RECORD = {
+    "hostname": "box",
+    "pid": "7",
+    "queues": ",".join(QUEUES),
+    "version": "3.0.0",
+    "python_version": "3.11",
+}
 ERROR = ErrorInfo(type="ValueError", message="no total", trace="Traceback: no total")
 CALLBACK_URL = "https://receiver.example/inbox"
 
@@ -76,7 +82,12 @@ class Bench:
         return taken[0]
 
     async def claim(
-        self, worker: str = "w1", *, slots: int = 100, queues: Sequence[str] = QUEUES, lease: timedelta = LEASE
+        self,
+        worker: str = "w1",
+        *,
+        slots: int = 100,
+        queues: Sequence[str] = QUEUES,
+        lease: timedelta = LEASE,
     ) -> list[Claim]:
         """What a worker gets in its next turn."""
         turn = await self.ledger.jobs.turn(
@@ -93,7 +104,8 @@ class Bench:
     async def settle(self, outcome: Outcome, *claims: Claim, worker: str = "w1") -> bool:
         """Settle some claims alike."""
         return await self.ledger.jobs.settle(
-            worker, [Settlement(claim=claim, outcome=outcome, handler=HANDLER, max_attempts=5) for claim in claims]
+            worker,
+            [Settlement(claim=claim, outcome=outcome, handler=HANDLER, max_attempts=5) for claim in claims],
         )
 
     async def run_all(self, worker: str = "w9", queues: Sequence[str] = QUEUES) -> list[str]:
@@ -141,7 +153,9 @@ class Bench:
             status=204 if status is CallbackStatus.DELIVERED else 500,
             reply="thanks",
         )
-        await self.ledger.callbacks.record([Delivery(callback=due, attempt=attempt, status=status, **changes)])
+        await self.ledger.callbacks.record(
+            [Delivery(callback=due, attempt=attempt, status=status, **changes)]
+        )
 
     async def snapshot(self) -> dict[bytes, Any]:
         """Everything that is kept but the workers, whom time changes."""

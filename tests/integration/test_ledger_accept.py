@@ -14,11 +14,23 @@ from tests.integration.ledger_bench import CALLBACK_URL, HOUR, Bench, arrival, o
 
 def test_a_new_event_is_stored_and_its_job_queued(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
-        event = arrival(body=b"\x00\xff raw", headers={"x-id": "7"}, content_type="text/plain", tag="eu", accepted_by="ops")
+        event = arrival(
+            body=b"\x00\xff raw",
+            headers={"x-id": "7"},
+            content_type="text/plain",
+            tag="eu",
+            accepted_by="ops",
+        )
         (receipt,) = await bench.ledger.events.accept([event])
         assert receipt == Receipt(event_id=event.event_id, job_id=event.job_id, status=JobStatus.QUEUED)
         job = await bench.job(event)
-        assert (job.status, job.queue, job.position, job.attempt, job.attempts) == (JobStatus.QUEUED, "default", 1, 0, ())
+        assert (job.status, job.queue, job.position, job.attempt, job.attempts) == (
+            JobStatus.QUEUED,
+            "default",
+            1,
+            0,
+            (),
+        )
         assert (job.callback, job.metadata) == (None, {"order": 7})
         kept = await bench.ledger.reading.event(event.event_id)
         assert kept is not None
@@ -33,7 +45,9 @@ def test_a_new_event_is_stored_and_its_job_queued(ledger_store: Store) -> None:
 @pytest.mark.parametrize(
     ("body", "same_body", "counts"), [(b'{"total":12}', True, (1, 0)), (b'{"total":13}', False, (0, 1))]
 )
-def test_a_duplicate_gets_the_first_ids(ledger_store: Store, body: bytes, same_body: bool, counts: tuple[int, int]) -> None:
+def test_a_duplicate_gets_the_first_ids(
+    ledger_store: Store, body: bytes, same_body: bool, counts: tuple[int, int]
+) -> None:
     async def scenario(bench: Bench) -> None:
         first = await bench.accept(provider_event_id="ev_1")
         (receipt,) = await bench.ledger.events.accept([arrival(provider_event_id="ev_1", body=body)])
@@ -82,8 +96,12 @@ def test_a_duplicate_of_an_event_that_is_gone_still_runs_nothing(ledger_store: S
     on(ledger_store, scenario)
 
 
-@pytest.mark.parametrize("changes", [{}, {"provider_event_id": "ev_1"}, {"run_at": datetime(2100, 1, 1, tzinfo=UTC)}])
-def test_accepting_the_same_arrival_again_changes_nothing(ledger_store: Store, changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "changes", [{}, {"provider_event_id": "ev_1"}, {"run_at": datetime(2100, 1, 1, tzinfo=UTC)}]
+)
+def test_accepting_the_same_arrival_again_changes_nothing(
+    ledger_store: Store, changes: dict[str, Any]
+) -> None:
     async def scenario(bench: Bench) -> None:
         event = arrival(**changes)
         first = await bench.ledger.events.accept([event])
@@ -96,7 +114,9 @@ def test_accepting_the_same_arrival_again_changes_nothing(ledger_store: Store, c
 
 def test_a_batch_of_a_hundred_is_taken_in_order(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
-        arrivals = [arrival(provider_event_id=str(number), body=str(number).encode()) for number in range(100)]
+        arrivals = [
+            arrival(provider_event_id=str(number), body=str(number).encode()) for number in range(100)
+        ]
         receipts = await bench.ledger.events.accept(arrivals)
         assert [receipt.job_id for receipt in receipts] == [event.job_id for event in arrivals]
         assert [(claim.job_id, claim.body) for claim in await bench.claim()] == [
@@ -170,7 +190,11 @@ def test_a_callback_that_may_not_be_made_is_blocked_from_the_start(ledger_store:
         await bench.run_all()
         ended = (await bench.job(event)).callback
         assert ended is not None
-        assert (ended.status, ended.reason, ended.attempts) == (CallbackStatus.BLOCKED, "not an https URL", ())
+        assert (ended.status, ended.reason, ended.attempts) == (
+            CallbackStatus.BLOCKED,
+            "not an https URL",
+            (),
+        )
         assert await bench.due() == []
 
     on(ledger_store, scenario)
@@ -181,13 +205,19 @@ def test_a_callback_is_pending_before_its_job_ends(ledger_store: Store) -> None:
         event = await bench.accept(callback_url=CALLBACK_URL)
         callback = (await bench.job(event)).callback
         assert callback is not None
-        assert (callback.status, callback.url, callback.next_attempt_at) == (CallbackStatus.PENDING, CALLBACK_URL, None)
+        assert (callback.status, callback.url, callback.next_attempt_at) == (
+            CallbackStatus.PENDING,
+            CALLBACK_URL,
+            None,
+        )
         assert await bench.due() == []
 
     on(ledger_store, scenario)
 
 
-@pytest.mark.parametrize("text", ["naïve", "\ud800", 'a","at":1,"digest":"x', "a\x00b", "x" * 300, "größe:klein"])
+@pytest.mark.parametrize(
+    "text", ["naïve", "\ud800", 'a","at":1,"digest":"x', "a\x00b", "x" * 300, "größe:klein"]
+)
 def test_any_type_and_tag_can_be_found_again(ledger_store: Store, text: str) -> None:
     async def scenario(bench: Bench) -> None:
         event = await bench.accept(type=text, tag=text, provider_event_id=text, metadata={"said": text})

@@ -82,7 +82,9 @@ def test_a_callback_whose_sender_died_is_due_again(ledger_store: Store) -> None:
         assert (again.id, again.attempts) == (first.id, 0)
         assert again.token != first.token
         await bench.record(first, CallbackStatus.DELIVERED)
-        assert (await callback(bench, again)).status is CallbackStatus.PENDING, "the first sender holds it no more"
+        assert (await callback(bench, again)).status is CallbackStatus.PENDING, (
+            "the first sender holds it no more"
+        )
         await bench.record(again, CallbackStatus.DEAD, reason="gave up")
         assert (await callback(bench, again)).status is CallbackStatus.DEAD
 
@@ -165,7 +167,9 @@ def test_any_reply_can_be_kept(ledger_store: Store) -> None:
             attempt = CallbackAttempt(number=1, at=datetime.now(UTC), duration=NOW, reply=reply, error=reply)
             from infra.ledger.records import Delivery
 
-            delivery = Delivery(callback=due, attempt=attempt, status=CallbackStatus.PENDING, retry_after=NOW, reason=reply)
+            delivery = Delivery(
+                callback=due, attempt=attempt, status=CallbackStatus.PENDING, retry_after=NOW, reason=reply
+            )
             await bench.ledger.callbacks.record([delivery])
             due = await due_one(bench)
         assert [attempt.reply for attempt in (await callback(bench, due)).attempts] == replies
@@ -205,10 +209,14 @@ def test_a_callback_whose_job_can_not_be_believed_is_blocked(ledger_store: Store
         forged, sound = await ended(bench), await ended(bench)
         event = keys.EVENT + "evt_" + forged[4:]
         birth = await bench.client.hget(event, f"job:{forged}")
-        await bench.client.hset(event, f"job:{forged}", birth.replace(b"receiver.example", b"attacker.example"))
+        await bench.client.hset(
+            event, f"job:{forged}", birth.replace(b"receiver.example", b"attacker.example")
+        )
         assert [due.job.id for due in await bench.due()] == [sound]
         assert await bench.client.hget(f"{keys.CALLBACK}cb_{forged[4:]}", "status") == b"blocked"
-        assert await bench.client.zrange(f"{keys.CALLBACKS_AS}blocked", 0, -1) == [f"cb_{forged[4:]}".encode()]
+        assert await bench.client.zrange(f"{keys.CALLBACKS_AS}blocked", 0, -1) == [
+            f"cb_{forged[4:]}".encode()
+        ]
 
     on(ledger_store, scenario)
 
@@ -216,7 +224,9 @@ def test_a_callback_whose_job_can_not_be_believed_is_blocked(ledger_store: Store
 def test_garbage_in_the_outbox_is_thrown_out(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         await ended(bench)
-        await bench.client.zadd(keys.OUTBOX, {b"\xff\x00": 0, "cb_unknown": 0, "x" * 100: 0, "later": float("inf")})
+        await bench.client.zadd(
+            keys.OUTBOX, {b"\xff\x00": 0, "cb_unknown": 0, "x" * 100: 0, "later": float("inf")}
+        )
         assert len(await bench.due()) == 1
         assert await bench.client.zcard(keys.OUTBOX) == 2
         assert set(await bench.ledger.reading.quarantined()) == {"??", "cb_unknown", "x" * 64}

@@ -38,7 +38,9 @@ from tests.integration.ledger_bench import (
 
 def test_a_claim_tells_all_that_a_worker_needs(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
-        event = await bench.accept(headers={"x-id": "7"}, provider_event_id="ev_1", tag="eu", callback_url=CALLBACK_URL)
+        event = await bench.accept(
+            headers={"x-id": "7"}, provider_event_id="ev_1", tag="eu", callback_url=CALLBACK_URL
+        )
         (claim,) = await bench.claim("w1")
         assert (claim.job_id, claim.event_id, claim.queue, claim.source, claim.type) == (
             event.job_id, event.event_id, "default", "acme", "order.paid",
@@ -106,7 +108,9 @@ def test_a_repeated_claim_gives_the_same_jobs(ledger_store: Store) -> None:
         await bench.accept(*(arrival() for _ in range(4)))
 
         async def turn(sequence: int) -> list[tuple[str, int]]:
-            turn = await bench.ledger.jobs.turn("w1", [], sequence=sequence, slots=2, queues=QUEUES, lease=LEASE)
+            turn = await bench.ledger.jobs.turn(
+                "w1", [], sequence=sequence, slots=2, queues=QUEUES, lease=LEASE
+            )
             return [(claim.job_id, claim.attempt) for claim in turn.claims]
 
         first = await turn(7)
@@ -144,7 +148,12 @@ def test_a_finished_job_keeps_its_result(ledger_store: Store) -> None:
         claim = await bench.take()
         await bench.settle(Finished(result='{"sum":[1,"ü"]}'), claim)
         job = await bench.job(claim)
-        assert (job.status, job.result, job.error, job.handler) == (JobStatus.FINISHED, {"sum": [1, "ü"]}, None, HANDLER)
+        assert (job.status, job.result, job.error, job.handler) == (
+            JobStatus.FINISHED,
+            {"sum": [1, "ü"]},
+            None,
+            HANDLER,
+        )
         (attempt,) = job.attempts
         assert (attempt.number, attempt.outcome, attempt.worker, attempt.error) == (1, "finished", "w1", None)
         assert attempt.started_at == claim.claimed_at
@@ -189,7 +198,9 @@ def test_the_end_of_a_job_queues_its_callback(ledger_store: Store, outcome: Outc
     on(ledger_store, scenario)
 
 
-@pytest.mark.parametrize("outcome", [FINISHED, FAILED, Ignored(), RETRIED, RELEASED, Retried(delay=HOUR, error=ERROR)])
+@pytest.mark.parametrize(
+    "outcome", [FINISHED, FAILED, Ignored(), RETRIED, RELEASED, Retried(delay=HOUR, error=ERROR)]
+)
 def test_settling_twice_changes_nothing(ledger_store: Store, outcome: Outcome) -> None:
     async def scenario(bench: Bench) -> None:
         claim = await bench.take(callback_url=CALLBACK_URL)
@@ -378,7 +389,11 @@ def test_a_worker_that_departs_leaves_no_trace(ledger_store: Store) -> None:
         await bench.settle(FINISHED, claim)
         assert await bench.ledger.workers.depart("w1", queues=QUEUES) == 0
         assert await bench.ledger.workers.manifests() == {}
-        assert [key for key in await bench.client.keys("*") if key.endswith(b":w1") or key == keys.WORKERS.encode()] == []
+        assert [
+            key
+            for key in await bench.client.keys("*")
+            if key.endswith(b":w1") or key == keys.WORKERS.encode()
+        ] == []
 
     on(ledger_store, scenario)
 

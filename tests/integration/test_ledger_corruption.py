@@ -14,7 +14,15 @@ import pytest
 from infra.embedded import EmbeddedServer
 from infra.ledger import Ledger, Seal, keys
 from infra.ledger.jobs import Report
-from infra.ledger.records import Arrival, CallbackStatus, Claim, DueCallback, HandlerEntry, JobStatus, Progress
+from infra.ledger.records import (
+    Arrival,
+    CallbackStatus,
+    Claim,
+    DueCallback,
+    HandlerEntry,
+    JobStatus,
+    Progress,
+)
 from infra.redis_client import connect, connect_sync
 from tests.conftest import Store
 from tests.integration.ledger_bench import (
@@ -49,7 +57,9 @@ def numbered(number: int, **changes: Any) -> Arrival:
 
 
 # Who is who in the world.
-RUNNING, RUNNING_TOO, ORPHANED, QUEUED, QUEUED_TOO, SCHEDULED, CALLING, LEASED, ENDED, LOW, ARRIVING = range(1, 12)
+RUNNING, RUNNING_TOO, ORPHANED, QUEUED, QUEUED_TOO, SCHEDULED, CALLING, LEASED, ENDED, LOW, ARRIVING = range(
+    1, 12
+)
 
 
 @dataclass
@@ -72,7 +82,9 @@ async def build(bench: Bench) -> World:
     """A job in every state, each with a number."""
     await bench.renew("w1", lease=DAY, manifest=MANIFEST)
     await bench.renew("w3", lease=DAY)
-    await bench.accept(*(numbered(number) for number in (CALLING, LEASED)), numbered(ENDED, callback_url=None))
+    await bench.accept(
+        *(numbered(number) for number in (CALLING, LEASED)), numbered(ENDED, callback_url=None)
+    )
     await bench.settle(FINISHED, *(await bench.claim("w1", lease=DAY)))
     (leased, *_) = [due for due in await bench.due("s1", hold=NOW) if due.job.id.endswith(suffix(LEASED))]
     await bench.client.hset(f"{keys.CALLBACK}cb_{suffix(CALLING)}", "lease", "")
@@ -91,7 +103,10 @@ async def build(bench: Bench) -> World:
 
 def direct(name: str, *arguments: Any) -> "Act":
     async def act(bench: Bench, world: World) -> None:
-        filled = [world.running[0].job_id if one == "RUNNING" else world.running[0].token if one == "TOKEN" else one for one in arguments]
+        filled = [
+            world.running[0].job_id if one == "RUNNING" else world.running[0].token if one == "TOKEN" else one
+            for one in arguments
+        ]
         await bench.ledger.jobs._scripts.run(name, *filled)
 
     return act
@@ -117,9 +132,13 @@ ACTS: dict[str, Act] = {
     "claim": lambda bench, world: bench.claim("w1", lease=DAY),
     "finish": lambda bench, world: bench.settle(FINISHED, *world.running),
     "retry": lambda bench, world: bench.settle(Retried(delay=NOW, error=ERROR), *world.running),
-    "retry later": lambda bench, world: bench.settle(Retried(delay=timedelta(milliseconds=1), error=ERROR), *world.running),
+    "retry later": lambda bench, world: bench.settle(
+        Retried(delay=timedelta(milliseconds=1), error=ERROR), *world.running
+    ),
     "release": lambda bench, world: bench.settle(RELEASED, *world.running),
-    "report": lambda bench, world: bench.ledger.jobs.report([Report(world.running[0], Progress(current=2), ("{}",))]),
+    "report": lambda bench, world: bench.ledger.jobs.report(
+        [Report(world.running[0], Progress(current=2), ("{}",))]
+    ),
     "promote": lambda bench, world: bench.ledger.jobs.promote(QUEUES),
     "take_over": lambda bench, world: bench.ledger.jobs.take_over(),
     "quarantine": direct("quarantine", "w1", "RUNNING", "TOKEN", "changed"),
@@ -154,10 +173,20 @@ def touched(valkey: EmbeddedServer) -> Touched:
                 while (line := monitor.next_command())["command"] != "ECHO over":
                     if line["client_type"] == "lua":
                         command, *words = line["command"].split(" ")
-                        several = words if command in {"DEL", "COPY"} else [] if command in {"TIME", "SCAN", "PUBLISH"} else words[:1]
+                        several = (
+                            words
+                            if command in {"DEL", "COPY"}
+                            else []
+                            if command in {"TIME", "SCAN", "PUBLISH"}
+                            else words[:1]
+                        )
                         seen |= dict.fromkeys(several)
             await world.restore(bench.client)
-            found[name] = {key: (await bench.client.type(key)).decode() for key in seen if not key.startswith(keys.CORRUPT)}
+            found[name] = {
+                key: (await bench.client.type(key)).decode()
+                for key in seen
+                if not key.startswith(keys.CORRUPT)
+            }
 
     with connect_sync(valkey.url) as client:
         client.flushall()
@@ -263,7 +292,9 @@ async def check(bench: Bench, key: str, act: str) -> None:
     absent = {"retire": {ENDED}, "quarantine": {RUNNING}}.get(act, set())
     due = {one.id for one in await bench.due("s9", hold=NOW)}
     numbers = range(RUNNING, ARRIVING)
-    jobs = await bench.ledger.reading.jobs_of([(f"job_{suffix(number)}", f"evt_{suffix(number)}") for number in numbers])
+    jobs = await bench.ledger.reading.jobs_of(
+        [(f"job_{suffix(number)}", f"evt_{suffix(number)}") for number in numbers]
+    )
     for number, job in zip(numbers, jobs, strict=True):
         if number in absent or suffix(number) in key:
             continue
@@ -299,7 +330,9 @@ async def spoil_each_key(bench: Bench, act: str, spoil: Spoiling, found: dict[st
 
 @pytest.mark.parametrize("spoil", SPOILING, ids=lambda spoil: spoil.name)
 @pytest.mark.parametrize("act", ACTS)
-def test_a_spoilt_key_harms_nobody_else(act: str, spoil: Spoiling, valkey_store: Store, touched: Touched) -> None:
+def test_a_spoilt_key_harms_nobody_else(
+    act: str, spoil: Spoiling, valkey_store: Store, touched: Touched
+) -> None:
     assert touched[act]
     on(valkey_store, lambda bench: spoil_each_key(bench, act, spoil, touched[act]))
 
@@ -307,5 +340,7 @@ def test_a_spoilt_key_harms_nobody_else(act: str, spoil: Spoiling, valkey_store:
 @pytest.mark.slow
 @pytest.mark.parametrize("spoil", SPOILING, ids=lambda spoil: spoil.name)
 @pytest.mark.parametrize("act", ACTS)
-def test_a_spoilt_key_harms_nobody_else_on_any_server(act: str, spoil: Spoiling, ledger_store: Store, touched: Touched) -> None:
+def test_a_spoilt_key_harms_nobody_else_on_any_server(
+    act: str, spoil: Spoiling, ledger_store: Store, touched: Touched
+) -> None:
     on(ledger_store, lambda bench: spoil_each_key(bench, act, spoil, touched[act]))

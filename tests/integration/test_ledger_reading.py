@@ -38,7 +38,9 @@ def test_only_the_holder_of_a_job_speaks_for_it(ledger_store: Store) -> None:
         before = await bench.snapshot()
         await bench.ledger.jobs.report([Report(claim, Progress(current=1), (line("late"),))])
         assert await bench.snapshot() == before
-        await bench.ledger.jobs.report([Report(claim, lines=("late",)), Report(other, lines=(line("in time"),))])
+        await bench.ledger.jobs.report(
+            [Report(claim, lines=("late",)), Report(other, lines=(line("in time"),))]
+        )
         assert (await bench.job(claim)).logs == ()
         assert len((await bench.job(other)).logs) == 1
 
@@ -52,7 +54,9 @@ def test_the_last_lines_of_a_log_are_kept(ledger_store: Store) -> None:
             lines = tuple(line(str(number)) for number in range(first, first + 300))
             await bench.ledger.jobs.report([Report(claim, lines=lines)])
         logs = (await bench.job(claim)).logs
-        assert [said["message"] for said in logs] == [str(number) for number in range(800 - LOG_LINES_KEPT, 800)]
+        assert [said["message"] for said in logs] == [
+            str(number) for number in range(800 - LOG_LINES_KEPT, 800)
+        ]
         assert await bench.client.llen(keys.LOG + claim.job_id) == LOG_LINES_KEPT
 
     on(ledger_store, scenario)
@@ -85,7 +89,10 @@ def test_jobs_and_events_are_listed_newest_first(ledger_store: Store) -> None:
         listed: list[tuple[str, str, Arrival]] = []
         for source, type_ in [("acme", "a"), ("acme", "b:c"), ("other", "a"), ("acme", "a")]:
             listed.append((source, type_, await bench.accept(source=source, type=type_)))
-            while await bench.client.zscore(keys.JOBS, listed[-1][2].job_id) >= (await bench.ledger.reading.now()).timestamp() * 1000 - 1:
+            while (
+                await bench.client.zscore(keys.JOBS, listed[-1][2].job_id)
+                >= (await bench.ledger.reading.now()).timestamp() * 1000 - 1
+            ):
                 pass
         listed.reverse()
 
@@ -95,9 +102,22 @@ def test_jobs_and_events_are_listed_newest_first(ledger_store: Store) -> None:
             assert [job.event_id for job in jobs] == [event.id for event in events]
             return [job.id for job in jobs]
 
-        for source, type_ in [(None, None), ("acme", None), (None, "a"), ("acme", "a"), ("other", "b:c"), (None, "b:c")]:
-            filters = {name: value for name, value in (("source", source), ("type", type_)) if value is not None}
-            expected = [event.job_id for of_source, of_type, event in listed if source in (None, of_source) and type_ in (None, of_type)]
+        for source, type_ in [
+            (None, None),
+            ("acme", None),
+            (None, "a"),
+            ("acme", "a"),
+            ("other", "b:c"),
+            (None, "b:c"),
+        ]:
+            filters = {
+                name: value for name, value in (("source", source), ("type", type_)) if value is not None
+            }
+            expected = [
+                event.job_id
+                for of_source, of_type, event in listed
+                if source in (None, of_source) and type_ in (None, of_type)
+            ]
             assert await found(**filters) == expected
             assert await found(**filters, limit=1) == expected[:1]
 
@@ -128,7 +148,14 @@ def test_the_live_stream_tells_every_change(ledger_store: Store) -> None:
             for _, entry in await bench.client.xrange(keys.LIVE)
             for change in json.loads(entry[b"changes"])
         ]
-        about = {"job_id": event.job_id, "event_id": event.event_id, "queue": "default", "source": "acme", "type": "order.paid", "tag": 'eu","at":1'}
+        about = {
+            "job_id": event.job_id,
+            "event_id": event.event_id,
+            "queue": "default",
+            "source": "acme",
+            "type": "order.paid",
+            "tag": 'eu","at":1',
+        }
         assert [change for change in changes if "status" in change] == [
             about | {"status": status} for status in ("queued", "started", "finished")
         ]
@@ -152,7 +179,11 @@ def test_a_server_that_is_gone_is_a_ledger_error(fake_store: Store) -> None:
 
         async with connect("unix:///nowhere/redis.sock") as nobody:
             ledger = Ledger(nobody, seal=Seal(["a key"]))
-            for asking in (ledger.reading.ping(), ledger.reading.job("job_1"), ledger.events.accept([arrival()])):
+            for asking in (
+                ledger.reading.ping(),
+                ledger.reading.job("job_1"),
+                ledger.events.accept([arrival()]),
+            ):
                 with pytest.raises(LedgerError):
                     await asking
 
@@ -195,7 +226,8 @@ async def _swapped_bodies(bench: Bench, event: Arrival, other: Arrival) -> None:
 async def _another_head(bench: Bench, event: Arrival, other: Arrival) -> None:
     kept = await bench.client.hmget(keys.EVENT + other.event_id, "head", "body", f"job:{other.job_id}")
     await bench.client.hset(
-        keys.EVENT + event.event_id, mapping={"head": kept[0], "body": kept[1], f"job:{event.job_id}": kept[2]}
+        keys.EVENT + event.event_id,
+        mapping={"head": kept[0], "body": kept[1], f"job:{event.job_id}": kept[2]},
     )
 
 
@@ -204,7 +236,9 @@ async def _no_birth(bench: Bench, event: Arrival, other: Arrival) -> None:
 
 
 async def _garbage(bench: Bench, event: Arrival, other: Arrival) -> None:
-    await bench.client.hset(keys.EVENT + event.event_id, mapping={"head": b"\xff{", f"job:{event.job_id}": b"\x00"})
+    await bench.client.hset(
+        keys.EVENT + event.event_id, mapping={"head": b"\xff{", f"job:{event.job_id}": b"\x00"}
+    )
 
 
 CHANGES = [_type, _metadata, _body, _url, _queue, _swapped_bodies, _another_head, _no_birth, _garbage]
@@ -216,7 +250,9 @@ def test_what_was_changed_is_quarantined_alone(
 ) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.sweep()
-        before, changed, after = (arrival(callback_url=CALLBACK_URL, body=body) for body in (b'{"total":1}', b'{"total":12}', b"x"))
+        before, changed, after = (
+            arrival(callback_url=CALLBACK_URL, body=body) for body in (b'{"total":1}', b'{"total":12}', b"x")
+        )
         await bench.accept(before, changed, after)
         await change(bench, changed, after)
         assert await bench.run_all() == [before.job_id, after.job_id]

@@ -190,7 +190,9 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: lose.__name__)
-def test_what_was_lost_is_found_and_run_once(ledger_store: Store, lose: Callable[[Bench, str], Awaitable[None]]) -> None:
+def test_what_was_lost_is_found_and_run_once(
+    ledger_store: Store, lose: Callable[[Bench, str], Awaitable[None]]
+) -> None:
     async def scenario(bench: Bench) -> None:
         lost = await bench.accept(callback_url=CALLBACK_URL)
         await lose(bench, lost.job_id)
@@ -311,7 +313,9 @@ def test_a_running_job_that_its_worker_forgot_is_found_by_the_takeover(ledger_st
         claim = await bench.take("w1")
         await bench.client.delete(f"{keys.RUNNING}w1", f"{keys.STARTED}default")
         assert await bench.sweep() == 1
-        assert await bench.client.zrange(f"{keys.STARTED}default", 0, -1) == [f"{claim.job_id}:{claim.token}".encode()]
+        assert await bench.client.zrange(f"{keys.STARTED}default", 0, -1) == [
+            f"{claim.job_id}:{claim.token}".encode()
+        ]
         await bench.die("w1")
         assert (await bench.ledger.jobs.take_over()).requeued == 1
 
@@ -343,7 +347,9 @@ def test_lost_leases_of_a_worker_that_died_do_not_keep_its_jobs(ledger_store: St
     on(ledger_store, scenario)
 
 
-def test_a_walk_goes_on_where_the_last_one_stopped(ledger_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_walk_goes_on_where_the_last_one_stopped(
+    ledger_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("infra.ledger.jobs.PAGES", 1)
 
     async def scenario(bench: Bench) -> None:
@@ -397,7 +403,9 @@ def test_the_work_goes_on_after_everything_but_the_events_was_lost(ledger_store:
         for key in set(await bench.client.keys("*")) - kept:
             await bench.client.delete(key)
         await bench.sweep()
-        assert [job.id for job in await bench.ledger.reading.jobs(source="acme", type="order.paid")] == [event.job_id]
+        assert [job.id for job in await bench.ledger.reading.jobs(source="acme", type="order.paid")] == [
+            event.job_id
+        ]
         assert await bench.run_all() == [event.job_id]
 
     on(ledger_store, scenario)

@@ -70,7 +70,9 @@ def test_scripts_that_are_forgotten_all_the_time_cost_nothing_but_time(server_st
         sequence = 0
         while len(ran) < len(accepted):
             try:
-                turn = await bench.ledger.jobs.turn("w1", [], sequence=sequence + 1, slots=5, queues=QUEUES, lease=LEASE)
+                turn = await bench.ledger.jobs.turn(
+                    "w1", [], sequence=sequence + 1, slots=5, queues=QUEUES, lease=LEASE
+                )
             except LedgerError:
                 continue
             sequence += 1
@@ -109,7 +111,9 @@ STEPS: dict[str, Step] = {
     "claim": lambda bench, claim, due: bench.claim("w2"),
     "finish": lambda bench, claim, due: bench.settle(FINISHED, claim),
     "retry": lambda bench, claim, due: bench.settle(RETRIED, claim),
-    "report": lambda bench, claim, due: bench.ledger.jobs.report([Report(claim, Progress(current=1), ("line",))]),
+    "report": lambda bench, claim, due: bench.ledger.jobs.report(
+        [Report(claim, Progress(current=1), ("line",))]
+    ),
     "promote": lambda bench, claim, due: bench.ledger.jobs.promote(QUEUES),
     "take over": lambda bench, claim, due: bench.ledger.jobs.take_over(),
     "renew": lambda bench, claim, due: bench.renew("w2"),
@@ -123,7 +127,9 @@ STEPS: dict[str, Step] = {
 
 @pytest.mark.parametrize("trouble", [full, read_only], ids=lambda trouble: trouble.__name__)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_happens_whole_or_not_at_all(server_store: Store, step: str, trouble: Callable[[Store], Iterator[None]]) -> None:
+def test_a_step_happens_whole_or_not_at_all(
+    server_store: Store, step: str, trouble: Callable[[Store], Iterator[None]]
+) -> None:
     async def scenario(bench: Bench) -> None:
         first = await bench.take(callback_url=CALLBACK_URL)
         await bench.settle(FINISHED, first)

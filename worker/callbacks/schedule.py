@@ -30,7 +30,7 @@ class Answered:
     @property
     def delivered(self) -> bool:
         """Whether the receiver took it: any 2xx."""
-        return self.status // 100 == 2  # noqa: PLR2004
+        return self.status // 100 == 2
 
     def __str__(self) -> str:
         return f"the receiver answered {self.status}"

@@ -1,3 +1,5 @@
+"""Ending tasks for certain."""
+
 import asyncio
 
 import pytest
@@ -32,9 +34,10 @@ def test_how_a_task_ended_is_nobodys_trouble_any_more() -> None:
         raise LookupError
 
     async def check() -> None:
-        done, failed = asyncio.create_task(asyncio.sleep(0)), asyncio.create_task(fail())
-        await asyncio.sleep(0.01)
+        done, failed = asyncio.create_task(asyncio.sleep(0, "result")), asyncio.create_task(fail())
+        await asyncio.wait([done, failed])
         await end(done, failed, failed)
         await end()
+        assert done.result() == "result"
 
     asyncio.run(check())

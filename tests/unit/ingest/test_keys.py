@@ -100,7 +100,7 @@ def test_the_keys_of_senders_open_nothing_at_the_api() -> None:
     asyncio.run(check())
 
 
-# -- the links of single jobs (A090 – A092) ----------------------------------------------------------------------------
+# -- the links of single jobs (A090 to A092) ---------------------------------------------------------------------------
 
 
 def test_a_link_reads_its_job_and_does_nothing_else() -> None:

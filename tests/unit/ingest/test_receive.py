@@ -217,7 +217,7 @@ def test_the_manifest_of_live_workers_says_where_a_job_waits() -> None:
     asyncio.run(check())
 
 
-# -- signatures (A001 – A019) ------------------------------------------------------------------------------------------
+# -- signatures (A001 to A019) -----------------------------------------------------------------------------------------
 
 Tamper = Callable[[dict[str, str], bytes, int], Iterable[tuple[bytes, bytes]]]
 
@@ -395,7 +395,7 @@ def test_why_a_signature_was_refused_is_in_the_log_and_nowhere_else(caplog: pyte
     asyncio.run(check())
 
 
-# -- bodies (A027 – A041) ----------------------------------------------------------------------------------------------
+# -- bodies (A027 to A041) ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -497,7 +497,7 @@ def test_a_body_of_a_hundred_thousand_keys_is_taken_in_no_time() -> None:
     asyncio.run(check())
 
 
-# -- addresses, methods, headers (A042 – A053) -------------------------------------------------------------------------
+# -- addresses, methods, headers (A042 to A053) ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -115,9 +115,9 @@ def test_whatever_is_posted_to_a_source_has_an_answer_of_the_contract() -> None:
             bodies,
             headers,
         )
-        @example("github", True, b"payload=%7B%7D", {b"content-type": b"application/x-www-form-urlencoded"})  # noqa: FBT003
-        @example("acme", True, b'{"type":"\\u0000\\n"}', {b"x-acme-delivery": b"rq:job:1"})  # noqa: FBT003
-        @example("make", True, b"", {b"content-length": b"9" * 5000})  # noqa: FBT003
+        @example("github", True, b"payload=%7B%7D", {b"content-type": b"application/x-www-form-urlencoded"})
+        @example("acme", True, b'{"type":"\\u0000\\n"}', {b"x-acme-delivery": b"rq:job:1"})
+        @example("make", True, b"", {b"content-length": b"9" * 5000})
         def check(source: str, signed: bool, body: bytes, sent: dict[bytes, bytes]) -> None:
             made = house.signed(source, body) if signed else {}
             pairs = {name.lower().encode(): value.encode() for name, value in made.items()} | sent
