@@ -18,8 +18,8 @@ install: $(INSTALLED) ## put everything into .venv
 run: $(INSTALLED) ## the demo: a signed webhook in, a signed callback out
 	@trap : INT; .venv/bin/hookline dev --demo || [ $$? -eq 130 ]
 
-test: $(INSTALLED) ## the suite
-	.venv/bin/python -m pytest
+test: $(INSTALLED) ## the suite; most of it waits for processes, so more of it runs at once than there are cores
+	.venv/bin/python -m pytest -n 4 --dist loadfile
 
 test-slow: $(INSTALLED) ## what takes longer
 	.venv/bin/python -m pytest -m slow

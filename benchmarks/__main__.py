@@ -22,9 +22,7 @@ from infra.errors import HooklineError
 @click.option(
     "--rounds", type=click.IntRange(1, 100), help="Turns of every contender.  [default: 3, full: 5]"
 )
-@click.option(
-    "--jobs", type=click.IntRange(100), help="No-op jobs of one run.  [default: 8000, full: 50000]"
-)
+@click.option("--jobs", type=click.IntRange(100), help="No-op jobs of one run.  [default: 6000, full: 50000]")
 @click.option(
     "--finished",
     type=click.IntRange(0),
@@ -43,7 +41,7 @@ from infra.errors import HooklineError
 def main(parts: tuple[str, ...], full: bool, only: tuple[str, ...], dry: bool, **sizes: int | None) -> None:
     """How fast Hookline is, beside its peers. PARTS: engine, ingest, callbacks, latency; all when left out."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that whatever was started is stopped
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     chosen: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
     bench = Bench(dataclasses.replace(FULL if full else Sizes(), **chosen), console, only=only)
     with workshop() as place:

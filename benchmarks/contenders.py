@@ -1,4 +1,4 @@
-"""Who is compared, at which settings, and the environment that each gets of its own.
+"""Who is compared, at which settings (README.md says them in words), and the environment that each gets of its own.
 
 Their pins contradict each other (arq wants redis 5, SAQ redis 7), so each lives in ``.hookline/bench/venv/NAME``, made at
 first use.
@@ -26,7 +26,7 @@ class Contender:
             environment; ``{slots}`` is how many jobs it may hold.
         slots: by kind of job; 100 where nothing is said.
         share: its part of the jobs of a no-op round, by how fast it is; so that every run takes a few seconds.
-        settings: what differs from its defaults, in words.
+        pace: seconds between two jobs, where an idle worker's delay is measured; longer than a job takes.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Contender:
     work: Mapping[str, str]
     slots: Mapping[str, int] = field(default_factory=dict)
     share: float
-    settings: str
+    pace: float = 0.03
 
     def bin(self) -> Path:
         """Where its programs are; its environment is made if there is none."""
@@ -98,7 +98,6 @@ HOOKLINE = Contender(
     work={"noop": _HOOKLINE, "sleep": _HOOKLINE, "block": _HOOKLINE},
     slots={"noop": 400, "sleep": 500},
     share=1.0,
-    settings="async handler, concurrency 400, one queue, log level warning",
 )
 
 _RQ = ("rq==3.0.0", "redis==8.1.0", "hiredis==3.5.0")
@@ -113,7 +112,7 @@ PEERS = (
         requirements=_RQ,
         work={"noop": "python -m benchmarks.peers.rq work"},
         share=0.015,
-        settings="forks for every job; the module imported before",
+        pace=0.15,
     ),
     Contender(
         name="RQ SimpleWorker",
@@ -121,7 +120,6 @@ PEERS = (
         requirements=_RQ,
         work={"noop": "python -m benchmarks.peers.rq work --simple"},
         share=0.06,
-        settings="no fork",
     ),
     Contender(
         name="dramatiq",
@@ -130,7 +128,6 @@ PEERS = (
         work={"noop": _DRAMATIQ, "block": _DRAMATIQ},
         slots={"noop": 8},
         share=0.4,
-        settings="threads, 8 (100 where they wait), results kept",
     ),
     Contender(
         name="huey thread",
@@ -139,7 +136,6 @@ PEERS = (
         work={"noop": f"{_HUEY} --worker-type thread", "block": f"{_HUEY} --worker-type thread"},
         slots={"noop": 8},
         share=0.4,
-        settings="threads, 8 (100 where they wait); at most once",
     ),
     Contender(
         name="huey greenlet",
@@ -148,7 +144,6 @@ PEERS = (
         work={"noop": f"{_HUEY} --worker-type greenlet"},
         slots={"noop": 8},
         share=0.5,
-        settings="greenlets, 8, without monkey-patching; at most once",
     ),
     Contender(
         name="saq",
@@ -157,7 +152,6 @@ PEERS = (
         work={"noop": _SAQ, "sleep": _SAQ},
         slots={"sleep": 500},
         share=0.25,
-        settings="concurrency 100 (500 where they wait)",
     ),
     Contender(
         name="taskiq",
@@ -166,7 +160,6 @@ PEERS = (
         work={"noop": _TASKIQ, "sleep": _TASKIQ, "block": _TASKIQ},
         slots={"sleep": 500},
         share=0.25,
-        settings="ListQueueBroker, uvloop, 100 tasks (500 where they wait), as much prefetch; at most once",
     ),
     Contender(
         name="arq",
@@ -175,7 +168,6 @@ PEERS = (
         work={"noop": _ARQ, "sleep": _ARQ},
         slots={"sleep": 500},
         share=0.2,
-        settings="max_jobs 100 (500 where they wait), poll_delay 1 ms, log_results off",
     ),
     Contender(
         name="celery threads",
@@ -184,7 +176,6 @@ PEERS = (
         work={"noop": f"{_CELERY} --pool threads -c {{slots}}", "block": f"{_CELERY} --pool threads -c {{slots}}"},
         slots={"noop": 8},
         share=0.12,
-        settings="8 threads (100 where they wait), prefetch 100, no gossip, mingle, heartbeat or events",
     ),
     Contender(
         name="celery prefork",
@@ -192,6 +183,5 @@ PEERS = (
         requirements=_CELERY_PINS,
         work={"noop": f"{_CELERY} --pool prefork -c 1"},
         share=0.12,
-        settings="1 child, prefetch 100, no gossip, mingle, heartbeat or events",
     ),
 )  # fmt: skip

@@ -35,6 +35,12 @@ class Run:
     size: float
     repeated: int
 
+    def __str__(self) -> str:
+        again = f", {self.repeated} ran twice" if self.repeated else ""
+        return (
+            f"{self.rate:,.0f} jobs/s, {self.commands:.1f} commands and {self.size:,.0f} bytes a job{again}"
+        )
+
 
 def run_once(
     contender: Contender, kind: str, count: int, *, processes: int = 1, place: Workshop | None = None

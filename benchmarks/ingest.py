@@ -45,7 +45,6 @@ class Endpoint:
 
     name: str
     command: str
-    settings: str
     stores: bool
     requirements: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +65,6 @@ _UVICORN = (
 HOOKLINE = Endpoint(
     name="Hookline",
     command="python -m infra.cli web",
-    settings="everything stored, deduplicated and queued before the answer",
     stores=True,
     variables=signed.source_variables(),
 )
@@ -75,19 +73,16 @@ ENDPOINTS = (
     Endpoint(
         name="Starlette, stores nothing",
         command=f"{_UVICORN} --factory benchmarks.peers.starlette:plain",
-        settings="as people write it: Request, hmac, json.loads, JSONResponse",
         stores=False,
     ),
     Endpoint(
         name="Starlette, stores nothing, lean",
         command=f"{_UVICORN} --factory benchmarks.peers.starlette:lean",
-        settings="as fast as it gets: an ASGI class, msgspec with a schema, gc.freeze",
         stores=False,
     ),
     Endpoint(
         name="FastAPI and RQ",
         command=f"{_UVICORN} benchmarks.peers.fastapi:app",
-        settings="as people write it: async def, queue.enqueue",
         stores=True,
         requirements=("fastapi==0.165.0", "uvicorn[standard]==0.54.0", "rq==3.0.0", "redis==8.1.0", "hiredis==3.5.0"),
     ),
@@ -102,6 +97,9 @@ class Load:
     p50: float
     p99: float
 
+    def __str__(self) -> str:
+        return f"{self.rate:,.0f} requests/s, p50 {self.p50:.2f} ms, p99 {self.p99:.2f} ms"
+
 
 def closed_loop(endpoint: Endpoint, seconds: int, *, place: Workshop | None = None) -> Load:
     """As many as it takes, from 64 connections.
@@ -114,7 +112,15 @@ def closed_loop(endpoint: Endpoint, seconds: int, *, place: Workshop | None = No
     """
     with _serving(endpoint, place) as (shop, port):
         requests, length = _requests((seconds + _WARM_UP_SECONDS) * _FASTEST_RATE)
-        wrk = [_wrk(), "-t1", f"-c{CONNECTIONS}", "-s", str(Path(__file__).with_name("replay.lua"))]
+        wrk = [
+            _wrk(),
+            "-t1",
+            f"-c{CONNECTIONS}",
+            "--timeout",
+            "30s",
+            "-s",
+            str(Path(__file__).with_name("replay.lua")),
+        ]
         target = [f"http://127.0.0.1:{port}", "--", str(requests), str(length)]
         warm = _told(shop, endpoint, [*wrk, f"-d{_WARM_UP_SECONDS}s", *target, "0"])
         told = _told(shop, endpoint, [*wrk, f"-d{seconds}s", *target, str(warm["requests"] + CONNECTIONS)])

@@ -28,6 +28,9 @@ class Delay:
     p50: float
     p99: float
 
+    def __str__(self) -> str:
+        return f"p50 {self.p50:.2f} ms, p99 {self.p99:.2f} ms"
+
     @classmethod
     def of(cls, seconds: list[float]) -> "Delay":
         """Of some measured delays."""
@@ -45,7 +48,7 @@ def pick_up(contender: Contender, count: int) -> Delay:
         with place.running(contender.worker("noop"), env=env) as worker:
             place.run([*contender.sender(), "noop", "1", "0"], env=env)
             until(lambda: done.count >= 1, watched=[worker], patience=30)
-            place.run([*contender.sender(), "noop", str(count), str(_PACE_SECONDS)], env=env)
+            place.run([*contender.sender(), "noop", str(count), str(contender.pace)], env=env)
             until(lambda: done.count >= count + 1, watched=[worker], patience=30)
         sent_at = dict(sent.read())
         return Delay.of([at - sent_at[number] for number, at in done.read()[1:]])

@@ -35,10 +35,10 @@ class Sizes:
 
     rounds: int = 3
     waiting_rounds: int = 1
-    jobs: int = 8_000
+    jobs: int = 6_000
     waiting: int = 4_000
     seconds: int = 2
-    delays: int = 60
+    delays: int = 50
     callbacks: int = 1_000
     finished: int = 20_000
     scheduled: int = 2_000
@@ -238,7 +238,7 @@ class Bench:
         except HooklineError as error:
             self._say(f"[red]{what} failed:[/] {error}")
             return None
-        self._say(f"{what}: {measured}")
+        self._say(f"{what}: {measured:,.0f}" if isinstance(measured, float) else f"{what}: {measured}")
         return measured
 
     def _say(self, text: str) -> None:
@@ -252,7 +252,7 @@ class Bench:
         yield from (one for one in ingest.ENDPOINTS if one is ingest.HOOKLINE or self._wanted(one.name))
 
     def _wanted(self, name: str) -> bool:
-        return not self._only or any(word in name.lower() for word in self._only)
+        return not self._only or any(part.startswith(tuple(self._only)) for part in name.lower().split())
 
 
 def _together(*parts: tuple[list[Table], Any]) -> tuple[list[Table], Any]:

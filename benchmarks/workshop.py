@@ -71,7 +71,7 @@ class Process:
         if code != 0:
             raise WorkshopError(f"ended with {code}: {self.last_words()}")
 
-    def stop(self, patience: float = 8.0) -> None:
+    def stop(self, patience: float = 4.0) -> None:
         """End it and its children: asked first, then killed."""
         self._child.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -1,6 +1,7 @@
 """What is recorded of a request that holds. Whatever a sender chose is bounded here, and nothing of it is believed."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -19,8 +20,9 @@ LONGEST_NAME: Final = 128  # of a type, an id, a tag
 MOST_METADATA: Final = 16 * 1024
 
 _REFERENCES: Final = ("client_reference_id", "clientReferenceId")
-_SECRET_NAMES: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
-_SECRET_PARTS: Final = ("apikey", "api-key", "secret", "token", "password")
+_SECRET_NAME: Final = re.compile(
+    r"apikey|api-key|secret|token|password|^(?:proxy-)?authorization$|^(?:set-)?cookie$", re.ASCII
+)
 
 
 def type_of(source: Source, document: Document) -> str:
@@ -125,14 +127,7 @@ def _kept_headers(headers: Headers, *, secrets: Sequence[bytes]) -> dict[str, st
     {'x-event': 'a', 'authorization': '***', 'x-key': '***'}
     """
     texts = [secret.decode("latin-1") for secret in secrets]
-
-    def shown(name: str, value: str) -> str:
-        if (
-            name in _SECRET_NAMES
-            or any(part in name for part in _SECRET_PARTS)
-            or any(text in value for text in texts)
-        ):
-            return "***"
-        return value
-
-    return {name: shown(name, value) for name, value in headers.items()}
+    return {
+        name: "***" if _SECRET_NAME.search(name) or any([text in value for text in texts]) else value
+        for name, value in headers.items()
+    }

@@ -121,7 +121,14 @@ class System:
         if redis_url is not None:
             self.environ["REDIS_URL"] = redis_url
             self.redis = connect_sync(redis_url)
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=70)
+        self.http = httpx.Client(
+            base_url=f"http://127.0.0.1:{port}",
+            trust_env=False,
+            timeout=70,
+            limits=httpx.Limits(
+                max_keepalive_connections=0
+            ),  # what a killed process leaves is never used again
+        )
         self.started: list[Spawned] = []
         self._start = start
         self._directory = directory

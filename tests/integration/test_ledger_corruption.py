@@ -4,7 +4,8 @@ The keys of each script are not listed here: a server's MONITOR tells them. The 
 every state; it is dumped once and restored for each case.
 """
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -157,6 +158,15 @@ ACTS: dict[str, Act] = {
 Touched = dict[str, dict[str, str]]
 
 
+def two_of_each(found: Iterable[str]) -> list[str]:
+    """The first and the last of the keys that differ by their record only."""
+    families: dict[str, list[str]] = {}
+    for key in found:
+        if not key.startswith(keys.CORRUPT):
+            families.setdefault(re.sub(r"\d{26}", "", key), []).append(key)
+    return [key for family in families.values() for key in dict.fromkeys((family[0], family[-1]))]
+
+
 @pytest.fixture(scope="module")
 def touched(valkey: EmbeddedServer) -> Touched:
     """The keys that each script touches in the world, as the server saw it, and what kind they are before."""
@@ -274,6 +284,9 @@ SPOILING = [
 ]
 
 
+COMMON = [spoil for spoil in SPOILING if spoil.name in {"deletion", "a text", "garbage in its fields", "other members"}]
+
+
 async def heal(bench: Bench, world: World) -> None:
     """What the next minutes bring: renewals, takeovers, sweeps, and workers that work."""
     await bench.renew("w9")
@@ -328,12 +341,12 @@ async def spoil_each_key(bench: Bench, act: str, spoil: Spoiling, found: dict[st
             raise
 
 
-@pytest.mark.parametrize("spoil", SPOILING, ids=lambda spoil: spoil.name)
+@pytest.mark.parametrize("spoil", COMMON, ids=lambda spoil: spoil.name)
 @pytest.mark.parametrize("act", ACTS)
 def test_a_spoilt_key_harms_nobody_else(
     act: str, spoil: Spoiling, valkey_store: Store, touched: Touched
 ) -> None:
-    assert touched[act]
+    assert touched[act], "MONITOR has told of no key"
     on(valkey_store, lambda bench: spoil_each_key(bench, act, spoil, touched[act]))
 
 

@@ -56,7 +56,7 @@ def test_whoever_goes_away_while_waiting_is_waited_for_no_longer() -> None:
         async with running() as house:
             app = house.http._transport.app  # type: ignore[attr-defined]
             left, sent = asyncio.Event(), []
-            messages = [{"type": "http.request", "body": b'{"type":"a"}'}]
+            messages: list[dict[str, object]] = [{"type": "http.request", "body": b'{"type":"a"}'}]
 
             async def receive() -> dict[str, object]:
                 if messages:

@@ -226,8 +226,8 @@ def changed(**headers: str | bytes | None) -> Tamper:
     """The signed headers with some replaced, or left out."""
 
     def tamper(signed: dict[str, str], _body: bytes, _now: int) -> list[tuple[bytes, bytes]]:
-        kept = {name.lower(): value for name, value in signed.items()}
-        kept |= {name.replace("_", "-").lower(): value for name, value in headers.items()}  # type: ignore[misc]
+        kept: dict[str, str | bytes | None] = {name.lower(): value for name, value in signed.items()}
+        kept |= {name.replace("_", "-").lower(): value for name, value in headers.items()}
         return [
             (name.encode(), value if isinstance(value, bytes) else value.encode("latin-1"))
             for name, value in kept.items()
