@@ -36,16 +36,14 @@ def command() -> None:
         engine = assembly.engine(settings, sources, connections, registry)
         working = asyncio.create_task(engine.run(threaded=not in_memory, handle_signals=False))
         working.add_done_callback(lambda _: setattr(server, "should_exit", True))
-        await server.serve(sockets=[listening])
-        engine.request_stop()
-        await working
+        assembly.quiet_collector()
+        try:
+            await server.serve(sockets=[listening])
+            engine.request_stop()
+            await working
+        except Exception:
+            log.exception("ended by a fault")
+            leave(1)  # at once: the end of the loop would wait for tasks that the fault has left behind
 
-    code = 0
-    try:
-        asyncio.run(serve())
-    except KeyboardInterrupt:
-        code = 0
-    except Exception:
-        log.exception("ended by a fault")
-        code = 1
-    leave(code)
+    asyncio.run(serve())
+    leave(0)

@@ -14,7 +14,9 @@ def create() -> Starlette:
     """What each of uvicorn's processes runs."""
     settings = Settings.load()
     sources = assembly.start(environment(), settings=settings)
-    return assembly.web(settings, sources, assembly.Connections.of(settings))
+    app = assembly.web(settings, sources, assembly.Connections.of(settings))
+    assembly.quiet_collector()
+    return app
 
 
 @click.command(name="web")

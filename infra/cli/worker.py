@@ -55,8 +55,10 @@ def run(settings: Settings, sources: Sources, *, burst: bool) -> int:
     registry = assembly.handlers_of(settings)
 
     async def work() -> None:
+        engine = assembly.engine(settings, sources, connections, registry)
+        assembly.quiet_collector()
         try:
-            await assembly.engine(settings, sources, connections, registry).run(burst=burst)
+            await engine.run(burst=burst)
         except Exception:
             log.exception("the worker ends by a fault; what it ran is taken over")
             leave(1)  # at once: the end of the loop would wait for tasks that the fault has left behind

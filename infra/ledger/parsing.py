@@ -33,9 +33,10 @@ def rq_time(text: bytes | None) -> datetime | None:
     '2026-11-21T20:41:11.123000+00:00'
     """
     try:
-        return datetime.strptime((text or b"").decode(), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        moment = datetime.fromisoformat((text or b"").decode())
     except ValueError:
         return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def attempt_record(entry_id: bytes, entry: Mapping[bytes, bytes]) -> AttemptRecord:

@@ -259,7 +259,9 @@ class _Kept:
             progress=progress_of(self.hash.get(b"meta")),
             logs=self.lines,
             metadata=told.get("metadata", {}),
-            callback=callback_record(
+            callback=None
+            if self.status is JobStatus.IGNORED  # nobody is called back
+            else callback_record(
                 self.callback_id,
                 _mapping(callback),
                 job_id=self.job_id,

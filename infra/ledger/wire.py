@@ -11,7 +11,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2s
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from infra.clock import unix_milliseconds
 from infra.ledger.records import (
@@ -39,9 +39,12 @@ class Story(NamedTuple):
         return CallbackStatus(self.birth["callback"]) if "callback" in self.birth else None
 
 
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
 def dumps(value: Any) -> str:
     """Compact JSON, ASCII only, so that a lone surrogate can't spoil a later read."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _COMPACT.encode(value)
 
 
 def plain(text: str) -> str:

@@ -40,6 +40,7 @@ class Outbox:
         self._hold = attempt_limit + _MARGIN
         self._look_every = look_every
         self._sequence = 0
+        self._turning: asyncio.Future[timedelta] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._sent: list[Delivery] = []
         self._changed = asyncio.Event()
@@ -52,8 +53,9 @@ class Outbox:
         """Send for as long as the task lives; `drain` then finishes what is under way."""
         while True:
             self._changed.clear()
+            self._turning = asyncio.ensure_future(self._turn())
             try:
-                wait = await self._turn()
+                wait = await asyncio.shield(self._turning)
             except LedgerError as error:
                 log.error("the outbox can't be reached: %s", error)
                 wait = _PAUSE
@@ -61,6 +63,7 @@ class Outbox:
 
     async def drain(self) -> None:
         """Let attempts under way end and record them. Nothing new is taken; what takes too long falls due again."""
+        await self._finish_turn()
         if self._sending:
             await asyncio.wait(self._sending, timeout=_PATIENCE.total_seconds())
         await self._record()
@@ -71,11 +74,17 @@ class Outbox:
         Raises:
             LedgerError: Redis went away meanwhile.
         """
+        await self._finish_turn()
         while True:
             await self._turn()
             if not self._sending:
                 return
             await asyncio.wait(self._sending)
+
+    async def _finish_turn(self) -> None:
+        """Let a turn end that `run` was cancelled in: what it takes is held for us, and nobody else would send it for a while."""
+        if self._turning is not None:
+            await asyncio.gather(self._turning, return_exceptions=True)
 
     async def _turn(self) -> timedelta:
         await self._record()

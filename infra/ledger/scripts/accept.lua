@@ -41,10 +41,10 @@ for first = 2, #ARGV, 13 do
     replies[#replies + 1] = {event, job, 'new'}
     if put('HSET', K.event .. event, 'head', head, 'body', body, 'job:' .. job, birth) > 0 then
       local waits = run_at ~= ''
-      put('HSET', K.job .. job, 'created_at', stamp, 'enqueued_at', stamp, 'origin', queue,
+      put('HSET', K.job .. job, 'status', waits and 'scheduled' or 'queued', 'origin', queue, 'attempt', '0', 'lease', '',
+        'created_at', stamp, 'enqueued_at', stamp,
         'description', string.sub(string.gsub(source .. ' ' .. type, '[^%w%p ]', '?'), 1, 60),
-        'data', '["worker.entry.run",null,["' .. job .. '"],{}]',
-        'status', waits and 'scheduled' or 'queued')
+        'data', '["worker.entry.run",null,["' .. job .. '"],{}]')
       index.add(K.jobs, created, job)
       index.add(K.jobs_of .. source .. ':' .. type, created, job)
       index.add(K.open, created, job)

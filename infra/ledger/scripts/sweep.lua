@@ -48,6 +48,7 @@ local function close_canceled(job, event, queue, lease)
   redis.call('PERSIST', K.job .. job)
   put('ZREM', K.started .. queue, job .. ':' .. lease)
   put('ZREM', K.open, job)
+  put('ZADD', K.canceled .. queue, 'NX', whole(now / 1000), job)
   if queue_callback(job, born and born.callback, natural(fields(K.job .. job, 'round')[1], 1)) then
     redis.call('PUBLISH', K.wake, 'outbox')
   end
