@@ -54,6 +54,7 @@ def run_once(
         WorkshopError: it did not start, failed, or lost a job.
     """
     with ExitStack() as stack:
+        fresh = place is None
         place = place or stack.enter_context(workshop())
         path = place.folder / f"marks-{len(list(place.folder.iterdir()))}"
         marks = Marks(path)
@@ -79,10 +80,14 @@ def run_once(
         if len({number for number, _ in seen}) != count:
             raise WorkshopError(f"{count - len(Counter(number for number, _ in seen))} jobs were lost")
         moments = sorted(moment for _, moment in seen)
+        commands, after = place.commands(), place.memory()
+        if fresh:  # what an empty server holds by now: scripts, buffers
+            place.redis.execute_command("FLUSHALL", "SYNC")
+            before = place.memory()
         return Run(
             rate=count / (moments[-1] - moments[0]),
-            commands=place.commands() / count,
-            size=(place.memory() - before) / count,
+            commands=commands / count,
+            size=(after - before) / count,
             repeated=(len(seen) - expected) // _MARKS_OF[kind],
         )
 

@@ -128,6 +128,6 @@ def _kept_headers(headers: Headers, *, secrets: Sequence[bytes]) -> dict[str, st
     """
     texts = [secret.decode("latin-1") for secret in secrets]
     return {
-        name: "***" if _SECRET_NAME.search(name) or any([text in value for text in texts]) else value
+        name: "***" if _SECRET_NAME.search(name) or any(text in value for text in texts) else value
         for name, value in headers.items()
     }

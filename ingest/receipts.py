@@ -57,7 +57,11 @@ class Receipts:
         headers = {}
         if wait > 0:
             headers["Preference-Applied"] = f"wait={wait}"
-            if (ended := await while_connected(receive, self._ended(receipt.job_id, wait))) is not None:
+            try:
+                ended = await while_connected(receive, self._ended(receipt.job_id, wait))
+            except asyncio.CancelledError:
+                ended = None  # the server ends; what is stored is acknowledged all the same
+            if ended is not None:
                 return json_reply(ended, 200, headers)
         return json_reply(
             await self._told(receipt, linked=linked), 200 if receipt.duplicate else 202, headers

@@ -70,6 +70,7 @@ def server_config(app: object, *, workers: int = 1, factory: bool = False) -> Co
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        http="httptools",
         ws="none",
         timeout_graceful_shutdown=10,
         timeout_keep_alive=75,

@@ -36,7 +36,8 @@ async def run(bench: Bench, jobs: int, **changes: str) -> None:
             WORKER, settlements, sequence=next(bench.sequences), slots=100, queues=QUEUES, lease=LEASE
         )
         settlements = [
-            Settlement(claim=claim, outcome=FINISHED, handler=HANDLER, max_attempts=5) for claim in turn.claims
+            Settlement(claim=claim, outcome=FINISHED, handler=HANDLER, max_attempts=5)
+            for claim in turn.claims
         ]
         if not settlements:
             return

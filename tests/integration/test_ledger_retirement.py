@@ -9,7 +9,17 @@ from infra.ledger import Ledger, Seal, keys
 from infra.ledger.jobs import Report
 from infra.ledger.records import CallbackStatus, Ignored, Outcome
 from tests.conftest import Store
-from tests.integration.ledger_bench import CALLBACK_URL, FAILED, FINISHED, HOUR, NOW, RETRIED, Bench, arrival, on
+from tests.integration.ledger_bench import (
+    CALLBACK_URL,
+    FAILED,
+    FINISHED,
+    HOUR,
+    NOW,
+    RETRIED,
+    Bench,
+    arrival,
+    on,
+)
 
 
 async def retire(bench: Bench, *, retention: timedelta = NOW, dead_retention: timedelta = HOUR) -> int:
@@ -73,7 +83,11 @@ def test_a_job_that_has_not_ended_stays(ledger_store: Store) -> None:
         running, waiting, queued = await bench.take(), await bench.take(), await bench.accept()
         await bench.settle(type(RETRIED)(delay=HOUR, error=RETRIED.error), waiting)
         assert await retire(bench, dead_retention=NOW) == 0
-        assert {job.id for job in await bench.ledger.reading.jobs()} == {running.job_id, waiting.job_id, queued.job_id}
+        assert {job.id for job in await bench.ledger.reading.jobs()} == {
+            running.job_id,
+            waiting.job_id,
+            queued.job_id,
+        }
 
     on(ledger_store, scenario)
 

@@ -104,7 +104,9 @@ def places(client: Redis, job_id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("reach", STATES, ids=lambda reach: reach.__name__)
-def test_a_job_is_where_its_status_says(ledger_store: Store, reach: Callable[[Bench], Awaitable[str]]) -> None:
+def test_a_job_is_where_its_status_says(
+    ledger_store: Store, reach: Callable[[Bench], Awaitable[str]]
+) -> None:
     status, place = STATES[reach]
 
     async def scenario(bench: Bench) -> None:
@@ -113,7 +115,12 @@ def test_a_job_is_where_its_status_says(ledger_store: Store, reach: Callable[[Be
             job = rq_job(client, job_id)
             assert job.get_status() == status
             assert places(client, job_id) == [place]
-            assert (job.origin, job.func_name, job.args, job.kwargs) == ("default", "worker.entry.run", [job_id], {})
+            assert (job.origin, job.func_name, job.args, job.kwargs) == (
+                "default",
+                "worker.entry.run",
+                [job_id],
+                {},
+            )
             assert job.created_at is not None
             assert job.enqueued_at is not None
             assert (job.started_at is not None) == (reach not in (_queued, _scheduled, _rebuilt))
@@ -133,7 +140,11 @@ def test_results_can_be_read(ledger_store: Store) -> None:
         with ledger_store.connect_sync() as client:
             job = rq_job(client, event.job_id)
             assert job.return_value() == {"ok": True}
-            assert [result.type for result in job.results()] == [Result.Type.SUCCESSFUL, Result.Type.RETRIED, Result.Type.RETRIED]
+            assert [result.type for result in job.results()] == [
+                Result.Type.SUCCESSFUL,
+                Result.Type.RETRIED,
+                Result.Type.RETRIED,
+            ]
             latest = job.latest_result()
             assert latest is not None
             assert (latest.worker_name, latest.execution_started_at is not None) == ("w1", True)
@@ -168,7 +179,12 @@ def test_workers_can_be_seen(ledger_store: Store) -> None:
                 assert Worker.count(queue=rq_queue(client, "low")) == 1
                 assert worker.last_heartbeat is not None
                 assert worker.birth_date is not None
-                return worker.get_state(), worker.successful_job_count, worker.failed_job_count, worker.hostname
+                return (
+                    worker.get_state(),
+                    worker.successful_job_count,
+                    worker.failed_job_count,
+                    worker.hostname,
+                )
 
         assert seen() == ("busy", 0, 0, "box")
         await bench.settle(FINISHED, finished)
@@ -194,14 +210,19 @@ def test_a_dead_worker_is_no_longer_seen(ledger_store: Store) -> None:
 
 
 @pytest.mark.parametrize("reach", STATES, ids=lambda reach: reach.__name__)
-def test_the_clean_ups_of_rq_do_no_harm(ledger_store: Store, reach: Callable[[Bench], Awaitable[str]]) -> None:
+def test_the_clean_ups_of_rq_do_no_harm(
+    ledger_store: Store, reach: Callable[[Bench], Awaitable[str]]
+) -> None:
     async def scenario(bench: Bench) -> None:
         await reach(bench)
         before = await bench.snapshot()
         with ledger_store.connect_sync() as client:
             for name in QUEUES:
                 clean_registries(rq_queue(client, name))
-            assert rq_queue(client).started_job_registry.get_expired_job_ids(datetime.now(UTC).timestamp() + 3e8) == []
+            assert (
+                rq_queue(client).started_job_registry.get_expired_job_ids(datetime.now(UTC).timestamp() + 3e8)
+                == []
+            )
         assert await bench.snapshot() == before
 
     on(ledger_store, scenario)
@@ -211,7 +232,10 @@ def test_queues_can_be_listed_and_counted(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.accept(arrival(), arrival(), arrival(queue="media"))
         with ledger_store.connect_sync() as client:
-            assert {queue.name: queue.count for queue in Queue.all(connection=client)} == {"default": 2, "media": 1}
+            assert {queue.name: queue.count for queue in Queue.all(connection=client)} == {
+                "default": 2,
+                "media": 1,
+            }
 
     on(ledger_store, scenario)
 
@@ -301,7 +325,9 @@ def test_a_stock_worker_gives_our_jobs_back(valkey_store: Store, spawn: Callable
 
 
 @pytest.mark.needs_server
-def test_a_job_that_a_stock_worker_broke_runs_all_the_same(valkey_store: Store, spawn: Callable[..., Spawned]) -> None:
+def test_a_job_that_a_stock_worker_broke_runs_all_the_same(
+    valkey_store: Store, spawn: Callable[..., Spawned]
+) -> None:
     """A stock worker that can't import our entry point fails the job, after its own fashion."""
     events: list[str] = []
 
@@ -320,6 +346,15 @@ def test_a_job_that_a_stock_worker_broke_runs_all_the_same(valkey_store: Store, 
         assert await bench.client.ttl(keys.RESULTS + events[0]) == -1
 
     on(valkey_store, accept)
-    stock = spawn("rq", "worker", "--url", valkey_store.url, "--burst", "--serializer", "rq.serializers.JSONSerializer", "default")
+    stock = spawn(
+        "rq",
+        "worker",
+        "--url",
+        valkey_store.url,
+        "--burst",
+        "--serializer",
+        "rq.serializers.JSONSerializer",
+        "default",
+    )
     assert stock.process.wait(60) == 0
     on(valkey_store, take_back)

@@ -87,6 +87,20 @@ def test_whoever_goes_away_while_waiting_is_waited_for_no_longer() -> None:
     asyncio.run(check())
 
 
+def test_what_was_stored_is_acknowledged_even_when_the_server_ends_during_the_wait() -> None:
+    async def check() -> None:
+        async with running() as house:
+            asking = asyncio.create_task(house.post("acme", {"type": "a"}, Prefer="wait=60"))
+            await until(lambda: house.redis.llen("rq:queue:default"))
+            await asyncio.sleep(0.02)
+            asking.cancel()  # as uvicorn does when its patience with requests under way is over
+            async with asyncio.timeout(5):
+                answer = await asking
+            assert (answer.status_code, answer.json()["duplicate"]) == (202, False)
+
+    asyncio.run(check())
+
+
 def test_what_was_stored_is_acknowledged_even_when_redis_goes_away_during_the_wait() -> None:
     async def check() -> None:
         async with running() as house:

@@ -32,12 +32,15 @@ class Played:
     recorded: list[str] = field(default_factory=list)
     failures: int = 0
     asked: int = 0
+    reply: asyncio.Event | None = None
 
     async def due(
         self, sender: str, *, sequence: int, most: int, hold: timedelta
     ) -> tuple[list[DueCallback], timedelta | None]:
         self.asked += 1
         taken, self.waiting = self.waiting[:most], self.waiting[most:]
+        if self.reply is not None:
+            await self.reply.wait()
         return taken, (timedelta(0) if self.waiting else None)
 
     async def record(self, deliveries: list[Delivery]) -> None:
@@ -143,5 +146,21 @@ def test_draining_finishes_what_is_under_way_and_takes_nothing_more() -> None:
         await draining
         assert ledger.recorded == ["cb_1"]
         assert [one.id for one in ledger.waiting] == ["cb_2"]
+
+    in_loop(test)
+
+
+def test_what_was_being_taken_when_the_worker_stopped_is_still_sent() -> None:
+    async def test() -> None:
+        ledger = Played([due(1)], reply=asyncio.Event())
+        box = outbox(ledger, Sends())
+        running = asyncio.create_task(box.run())
+        while not ledger.asked:
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        asyncio.get_running_loop().call_soon(ledger.reply.set)
+        await box.drain()
+        assert ledger.recorded == ["cb_1"]
 
     in_loop(test)
