@@ -172,7 +172,8 @@ class Engine(BaseWorker):
             await self._drain()
         finally:
             await end(*tasks)
-            await self._leave(empty_outbox=burst and not self._stopping)
+            # Where Redis lives in this process, what is not sent now is never sent.
+            await self._leave(empty_outbox=not threaded or (burst and not self._stopping))
         return self._settled
 
     def _heard(self, what: str) -> None:
