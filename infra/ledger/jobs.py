@@ -3,27 +3,16 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime, timedelta
 
 from infra.clock import from_unix_milliseconds
 from infra.durations import milliseconds
 from infra.ledger.parsing import rq_time, text, whole
-from infra.ledger.records import (
-    Claim,
-    ErrorInfo,
-    Failed,
-    Finished,
-    Ignored,
-    JobStatus,
-    Progress,
-    Released,
-    Retried,
-    Settlement,
-)
-from infra.ledger.scripts import BATCH, Argument, Scripts
+from infra.ledger.records import Claim, ErrorInfo, Progress, Settlement
+from infra.ledger.scripts import BATCH, Argument, Call, Scripts
 from infra.ledger.seal import Seal
-from infra.ledger.wire import change, digest, error_json, meta_of, rq_result, rq_trace, unsealed
+from infra.ledger.settling import batches, settling, whole_seconds
+from infra.ledger.wire import digest, error_json, meta_of, rq_trace, unsealed
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +20,6 @@ CRASH_CAP = 3  # a job that outlived this many workers' deaths is given up
 LOG_LINES_KEPT = 200
 PAGES = 50  # of a walk, a call
 KEYS_SCANNED = 250  # a page, when indices are made anew
-
-_LARGE: Final = 4 << 20  # bytes of results and traces that one script takes
 
 _WORKER_LOST = ErrorInfo(
     type="WorkerLost", message="the worker died, or was silent for longer than its lease, during this attempt"
@@ -136,7 +123,7 @@ class Jobs:
             meta = "" if said.progress is None else meta_of(said.progress)
             lines = said.lines[-LOG_LINES_KEPT:]
             items.append([said.claim.job_id, said.claim.token, meta, len(lines), *lines])
-        await self._scripts.run_all(_batches("report", [LOG_LINES_KEPT], items))
+        await self._scripts.run_all(batches("report", [LOG_LINES_KEPT], items))
 
     async def take_over(self) -> Takeover:
         """Give back the jobs of workers whose lease ran out, a bounded number a call.
@@ -146,7 +133,7 @@ class Jobs:
         """
         reply = await self._scripts.run(
             "take_over", BATCH, CRASH_CAP, error_json(_WORKER_LOST), error_json(_CRASHED_OUT), rq_trace(_CRASHED_OUT.message),
-            _seconds(self._dead_retention),
+            whole_seconds(self._dead_retention),
         )  # fmt: skip
         return Takeover(reply[0], reply[1], bool(reply[2]))
 
@@ -172,7 +159,7 @@ class Jobs:
         """
         return (
             await self._walk(
-                "rebuild", KEYS_SCANNED, _seconds(self._retention), _seconds(self._dead_retention)
+                "rebuild", KEYS_SCANNED, whole_seconds(self._retention), whole_seconds(self._dead_retention)
             )
             + await self._walk("sweep", BATCH, milliseconds(patience))
             + await self._walk("sweep_callbacks", BATCH)
@@ -187,6 +174,9 @@ class Jobs:
         return await self._walk(
             "retire", BATCH, milliseconds(self._retention), milliseconds(self._dead_retention)
         )
+
+    def _settling(self, worker: str, settlements: Sequence[Settlement]) -> list[Call]:
+        return settling(worker, settlements, keep=self._retention, keep_dead=self._dead_retention)
 
     async def _walk(self, script: str, *arguments: Argument) -> int:
         done = 0
@@ -225,95 +215,6 @@ class Jobs:
             callback=story.callback,
         )
 
-    def _settling(self, worker: str, settlements: Sequence[Settlement]) -> list[tuple[str, list[Argument]]]:
-        finishing: list[list[Argument]] = []
-        retrying: list[list[Argument]] = []
-        for settlement in settlements:
-            outcome = settlement.outcome
-            if isinstance(outcome, Finished | Failed | Ignored):
-                finishing.append(_finish_arguments(settlement, outcome))
-            else:
-                retrying.append(_retry_arguments(settlement, outcome))
-        retentions: list[Argument] = [_seconds(self._retention), _seconds(self._dead_retention)]
-        return _batches("finish", [worker, *retentions], finishing) + _batches("retry", [worker], retrying)
-
-
-def _batches(
-    script: str, common: list[Argument], items: Sequence[list[Argument]]
-) -> list[tuple[str, list[Argument]]]:
-    """Calls of a script for some items: at most `BATCH` each, and not too large."""
-    calls: list[tuple[str, list[Argument]]] = []
-    room, places = 0, 0
-    for item in items:
-        if room <= 0 or places <= 0:
-            calls.append((script, [*common]))
-            room, places = _LARGE, BATCH
-        calls[-1][1].extend(item)
-        room -= sum(len(argument) for argument in item if not isinstance(argument, int))
-        places -= 1
-    return calls
-
-
-def _finish_arguments(settlement: Settlement, outcome: Finished | Failed | Ignored) -> list[Argument]:
-    claim = settlement.claim
-    status = {Finished: JobStatus.FINISHED, Failed: JobStatus.FAILED, Ignored: JobStatus.IGNORED}[
-        type(outcome)
-    ]
-    error = outcome.error if isinstance(outcome, Failed) else None
-    return [
-        claim.job_id,
-        claim.token,
-        status,
-        rq_result(outcome.result) if isinstance(outcome, Finished) else "",
-        "" if error is None else _trace_of(error),
-        "" if error is None else error_json(error),
-        _started(claim),
-        settlement.handler,
-        settlement.max_attempts or "",
-        claim.callback or "",
-        _change(claim, status, claim.queue),
-    ]
-
-
-def _retry_arguments(settlement: Settlement, outcome: Retried | Released) -> list[Argument]:
-    claim = settlement.claim
-    error = outcome.error if isinstance(outcome, Retried) else None
-    queue = outcome.queue if isinstance(outcome, Released) else None
-    return [
-        claim.job_id,
-        claim.token,
-        "released" if error is None else "retried",
-        milliseconds(outcome.delay),
-        "1" if isinstance(outcome, Retried) and outcome.counted else "0",
-        queue or "",
-        "" if error is None else _trace_of(error),
-        "" if error is None else error_json(error),
-        _started(claim),
-        settlement.handler,
-        _change(
-            claim,
-            JobStatus.SCHEDULED if milliseconds(outcome.delay) > 0 else JobStatus.QUEUED,
-            queue or claim.queue,
-        ),
-    ]
-
-
-def _trace_of(error: ErrorInfo) -> str:
-    return rq_trace(error.trace or f"{error.type}: {error.message}")
-
-
-def _change(claim: Claim, status: JobStatus, queue: str) -> str:
-    return change(job_id=claim.job_id, event_id=claim.event_id, status=status, queue=queue,
-                  source=claim.source, type=claim.type, tag=claim.tag)  # fmt: skip
-
 
 def _called(replies: Sequence[list[bytes]]) -> bool:
     return any(b"called" in verdicts for verdicts in replies)
-
-
-def _started(claim: Claim) -> str:
-    return f"{claim.claimed_at.astimezone(UTC).timestamp():.3f}"
-
-
-def _seconds(duration: timedelta) -> int:
-    return round(duration.total_seconds())

@@ -34,9 +34,9 @@ def rq_time(text: bytes | None) -> datetime | None:
     """
     try:
         moment = datetime.fromisoformat((text or b"").decode())
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def attempt_record(entry_id: bytes, entry: Mapping[bytes, bytes]) -> AttemptRecord:

@@ -1,35 +1,22 @@
 """Looking into the ledger. Nothing here writes; a mangled record reads as missing, never as an error of ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import starmap
 from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from infra.clock import from_unix_milliseconds
-from infra.ids import CALLBACK, EVENT, JOB
+from infra.ids import EVENT, JOB
 from infra.ledger import keys
-from infra.ledger.parsing import (
-    attempt_record,
-    callback_record,
-    log_line,
-    progress_of,
-    result_of,
-    rq_time,
-    seconds,
-    text,
-    whole,
-)
-from infra.ledger.records import TERMINAL_STATUSES, EventRecord, JobRecord, JobStatus
+from infra.ledger.kept import Kept, mapping
+from infra.ledger.parsing import text, whole
+from infra.ledger.records import EventRecord, JobRecord
 from infra.ledger.scripts import LedgerError
 from infra.ledger.seal import Seal
-from infra.ledger.wire import Story, digest, plain, unsealed
-
-POSITION_SEARCHED = 10_000  # entries of a queue; further back a job's position is not told
-LOG_LINES_READ = 200
+from infra.ledger.wire import digest, plain, unsealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +57,7 @@ class Reading:
     async def event(self, event_id: str) -> EventRecord | None:
         """An event as it was accepted, or None where there is none whose seal holds."""
         (flat,) = await self._fetch([("HGETALL", keys.EVENT + plain(event_id))])
-        kept = _mapping(flat)
+        kept = mapping(flat)
         jobs = sorted(text(name)[4:] for name in kept if name.startswith(b"job:"))
         for job_id in jobs:
             story = unsealed(
@@ -143,7 +130,7 @@ class Reading:
     async def quarantined(self) -> dict[str, str]:
         """What was put aside, by id, with the reason as JSON text."""
         (flat,) = await self._fetch([("HGETALL", keys.QUARANTINE)])
-        return {text(name): text(reason) for name, reason in _mapping(flat).items()}
+        return {text(name): text(reason) for name, reason in mapping(flat).items()}
 
     async def dead_callbacks(self) -> int:
         """How many callbacks were given up and wait for an operator."""
@@ -162,17 +149,8 @@ class Reading:
         Args:
             positions: whether to look for the jobs in their queues.
         """
-        first = await self._fetch([
-            command
-            for job_id, event_id in ids
-            for command in (
-                ("HGETALL", keys.JOB + plain(job_id)),
-                ("HMGET", keys.EVENT + plain(event_id), "head", f"job:{plain(job_id)}"),
-                ("XREVRANGE", keys.RESULTS + plain(job_id), "+", "-"),
-                ("LRANGE", keys.LOG + plain(job_id), str(-LOG_LINES_READ), "-1"),
-            )
-        ])  # fmt: skip
-        kept = [_Kept(self._seal, *pair, *first[place * 4 : place * 4 + 4]) for place, pair in enumerate(ids)]
+        first = await self._fetch([command for pair in ids for command in Kept.commands(*pair)])
+        kept = [Kept(self._seal, *pair, *first[place * 4 : place * 4 + 4]) for place, pair in enumerate(ids)]
         second = await self._fetch([command for one in kept for command in one.where(positions=positions)])
         return [one.record(*second[place * 4 : place * 4 + 4]) for place, one in enumerate(kept)]
 
@@ -185,7 +163,7 @@ class Reading:
             indices = [keys.JOBS_OF + kind for kind in map(text, kinds or []) if _is_of(kind, source, type_)]
         newest = ("+inf", "(0", "BYSCORE", "REV", "LIMIT", "0", str(limit), "WITHSCORES")
         pages = await self._fetch([("ZRANGE", index, *newest) for index in indices])
-        found = [(float(score), text(member)) for page in pages for member, score in _mapping(page).items()]
+        found = [(float(score), text(member)) for page in pages for member, score in mapping(page).items()]
         return [member for _, member in sorted(found, reverse=True)[:limit]]
 
     async def _fetch(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
@@ -205,77 +183,6 @@ class Reading:
         return [None if isinstance(reply, Exception) else reply for reply in replies]
 
 
-class _Kept:
-    """What Redis keeps of one job, on its way to a record."""
-
-    def __init__(
-        self, seal: Seal, job_id: str, event_id: str, hash_: Any, told: Any, results: Any, lines: Any
-    ) -> None:
-        self.job_id, self.event_id = job_id, event_id
-        self.hash = _mapping(hash_)
-        self.story: Story | None = unsealed(seal, job_id, event_id, *(told or (None, None)))
-        self.entries = [(entry_id, _mapping(flat)) for entry_id, flat in results or []]
-        self.lines = tuple(map(log_line, lines or []))
-        self.status = _status(self.hash)
-        self.queue = text(self.hash.get(b"origin"))
-        rounds = whole(self.hash.get(b"round"), 1)
-        self.callback_id = CALLBACK + job_id.removeprefix(JOB) + (f"-{rounds}" if rounds > 1 else "")
-
-    def where(self, *, positions: bool) -> list[tuple[str, ...]]:
-        """The commands that find out where it waits, when it is due, and its callback."""
-        searched = POSITION_SEARCHED if positions and self.status is JobStatus.QUEUED else 1
-        return [
-            ("LPOS", keys.QUEUE + self.queue, plain(self.job_id), "MAXLEN", str(searched)),
-            ("ZSCORE", keys.SCHEDULED + self.queue, plain(self.job_id)),
-            ("HGETALL", keys.CALLBACK + plain(self.callback_id)),
-            ("ZSCORE", keys.OUTBOX, plain(self.callback_id)),
-        ]
-
-    def record(
-        self, place: int | None, due: float | None, callback: Any, callback_due: float | None
-    ) -> JobRecord | None:
-        """The whole, from the replies to `where` too."""
-        if self.story is None or not self.hash:
-            return None
-        told, latest = self.story.head, self.entries[0][1] if self.entries else {}
-        attempts = tuple(reversed(list(starmap(attempt_record, self.entries))))
-        created_at = rq_time(self.hash.get(b"created_at")) or from_unix_milliseconds(told["at"])
-        return JobRecord(
-            id=self.job_id,
-            event_id=self.event_id,
-            source=told["source"],
-            type=told["type"],
-            handler=text(latest.get(b"handler")) or None,
-            status=self.status,
-            queue=self.queue,
-            position=place + 1 if self.status is JobStatus.QUEUED and place is not None else None,
-            attempts=attempts,
-            attempt=whole(self.hash.get(b"attempt")),
-            crashes=whole(self.hash.get(b"crashes")),
-            max_attempts=whole(latest.get(b"of")) or None,
-            next_attempt_at=seconds(due) if self.status is JobStatus.SCHEDULED else None,
-            result=result_of(latest) if self.status is JobStatus.FINISHED else None,
-            error=attempts[-1].error if attempts and self.status is not JobStatus.FINISHED else None,
-            progress=progress_of(self.hash.get(b"meta")),
-            logs=self.lines,
-            metadata=told.get("metadata", {}),
-            callback=None
-            if self.status is JobStatus.IGNORED  # nobody is called back
-            else callback_record(
-                self.callback_id,
-                _mapping(callback),
-                job_id=self.job_id,
-                event_id=self.event_id,
-                story=self.story,
-                created_at=created_at,
-                due=callback_due,
-            ),
-            created_at=created_at,
-            started_at=rq_time(self.hash.get(b"started_at")),
-            ended_at=rq_time(self.hash.get(b"ended_at")) if self.status in TERMINAL_STATUSES else None,
-        )
-
-
 def _is_of(kind: str, source: str | None, type_: str | None) -> bool:
     """Whether a kind is asked for; no source has a colon in its name, a type may have.
 
@@ -288,20 +195,3 @@ def _is_of(kind: str, source: str | None, type_: str | None) -> bool:
 
 def _event_of(job_id: str) -> str:
     return EVENT + job_id.removeprefix(JOB)
-
-
-def _status(record: Mapping[bytes, bytes]) -> JobStatus:
-    if record.get(b"outcome") == b"ignored":
-        return JobStatus.IGNORED
-    try:
-        return JobStatus(text(record.get(b"status")))
-    except ValueError:
-        return JobStatus.QUEUED  # mangled: the next claim or sweep rebuilds it
-
-
-def _mapping(reply: Any) -> Mapping[bytes, bytes]:
-    """A hash, whichever way the client hands it over."""
-    if isinstance(reply, Mapping):
-        return reply
-    pairs = list(reply or [])
-    return dict(zip(pairs[::2], pairs[1::2], strict=False))

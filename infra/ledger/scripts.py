@@ -18,6 +18,7 @@ from infra.ledger.keys import lua_table
 BATCH: Final = 100  # items a script: it keeps Redis for some two milliseconds
 
 Argument = str | bytes | int
+Call = tuple[str, Sequence[Argument]]  # a script's name and its arguments
 
 
 class LedgerError(HooklineError):
@@ -56,7 +57,7 @@ class Scripts:
         """
         return (await self.run_all([(name, arguments)]))[0]
 
-    async def run_all(self, calls: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
+    async def run_all(self, calls: Sequence[Call]) -> list[Any]:
         """Run several in one round trip, in order.
 
         Raises:
@@ -77,7 +78,7 @@ class Scripts:
                 raise LedgerError(f"Redis did not confirm: {reply}") from reply
         return replies
 
-    async def _send(self, calls: Sequence[tuple[str, Sequence[Argument]]], *, by_digest: bool) -> list[Any]:
+    async def _send(self, calls: Sequence[Call], *, by_digest: bool) -> list[Any]:
         """The replies, errors among them. A server that was told a script's text knows its digest from then on."""
         if not calls:
             return []

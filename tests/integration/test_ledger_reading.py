@@ -166,9 +166,9 @@ def test_the_live_stream_tells_every_change(ledger_store: Store) -> None:
 
 def test_the_live_stream_is_bounded_by_the_changes_it_keeps(valkey_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
-        for _ in range(300):
+        for _ in range(120):
             await bench.accept(*(arrival() for _ in range(100)))
-        assert await bench.client.xlen(keys.LIVE) <= 200
+        assert await bench.client.xlen(keys.LIVE) <= 101
 
     on(valkey_store, scenario)
 

@@ -367,10 +367,10 @@ def test_a_walk_goes_on_where_the_last_one_stopped(
 
 def test_a_job_deep_in_a_long_queue_is_not_taken_for_lost(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
-        for _ in range(13):
+        for _ in range(11):
             await bench.accept(*(arrival() for _ in range(100)))
         assert await bench.sweep() == 0
-        assert await bench.client.llen(f"{keys.QUEUE}default") == 1300
+        assert await bench.client.llen(f"{keys.QUEUE}default") == 1100
 
     on(ledger_store, scenario)
 

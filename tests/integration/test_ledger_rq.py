@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 
 from infra.ledger import keys
 from infra.ledger.jobs import Report
-from infra.ledger.records import JobStatus, Progress
+from infra.ledger.records import Ignored, JobStatus, Progress
 from tests.conftest import Spawned, Store
 from tests.integration.ledger_bench import (
     CALLBACK_URL,
@@ -70,6 +70,20 @@ async def _failed(bench: Bench) -> str:
     return claim.job_id
 
 
+async def _ignored(bench: Bench) -> str:
+    claim = await bench.take()
+    await bench.settle(Ignored(), claim)
+    return claim.job_id
+
+
+async def _canceled(bench: Bench) -> str:
+    event = await bench.accept()
+    await bench.client.hset(keys.JOB + event.job_id, "status", "canceled")
+    await bench.client.delete(f"{keys.QUEUE}default")
+    await bench.sweep()
+    return event.job_id
+
+
 async def _rebuilt(bench: Bench) -> str:
     event = await bench.accept()
     await bench.client.delete(keys.JOB + event.job_id)
@@ -85,6 +99,8 @@ STATES = {
     _finished: ("finished", "finished"),
     _failed: ("failed", "failed"),
     _rebuilt: ("queued", "queued"),
+    _ignored: ("finished", "finished"),
+    _canceled: ("canceled", "canceled"),
 }
 
 
@@ -123,8 +139,8 @@ def test_a_job_is_where_its_status_says(
             )
             assert job.created_at is not None
             assert job.enqueued_at is not None
-            assert (job.started_at is not None) == (reach not in (_queued, _scheduled, _rebuilt))
-            assert (job.ended_at is not None) == (reach in (_finished, _failed))
+            assert (job.started_at is not None) == (reach not in (_queued, _scheduled, _rebuilt, _canceled))
+            assert (job.ended_at is not None) == (reach in (_finished, _failed, _ignored, _canceled))
             assert job.description in ("acme order.paid", "rebuilt")
             assert (job.get_position() == 0) == (place == "queued")
 

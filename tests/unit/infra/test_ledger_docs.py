@@ -43,6 +43,7 @@ def test_every_status_is_drawn(status: str) -> None:
 
 def test_every_script_that_moves_a_job_or_a_callback_is_an_arrow() -> None:
     arrows = " ".join(re.findall(r"-->.*?: (.*)$", LEDGER, re.MULTILINE))
+    drawn = set(re.findall(r"take over|\w+", arrows))
     assert {
         "accept",
         "claim",
@@ -53,7 +54,8 @@ def test_every_script_that_moves_a_job_or_a_callback_is_an_arrow() -> None:
         "quarantine",
         "deliver",
         "sweep",
-    } <= set(re.findall(r"take over|\w+", arrows))
+        "retire",
+    } <= drawn
 
 
 @pytest.mark.parametrize(

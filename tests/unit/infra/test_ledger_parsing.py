@@ -207,6 +207,11 @@ def test_a_manifest_that_can_not_be_read_says_nothing(manifest: bytes) -> None:
     assert manifest_of(manifest) == ()
 
 
+@pytest.mark.parametrize("kept", [b"", b"0001-01-01T00:00:00+23:59", b"2026-11-21T20:41:11", b"\xff", None])
+def test_what_is_no_moment_of_rq_is_none(kept: bytes | None) -> None:
+    assert rq_time(kept) is None
+
+
 @given(garbage())
 def test_scalars_read_as_their_default(kept: bytes) -> None:
     assert isinstance(text(kept), str)

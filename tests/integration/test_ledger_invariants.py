@@ -1,0 +1,151 @@
+"""Whatever happens in whatever order: every job stands in exactly one place, and every end is told once."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.ledger import keys
+from infra.ledger.records import CallbackStatus, Claim, DueCallback, Ignored, Outcome
+from tests.conftest import Store, _fake_store
+from tests.integration.ledger_bench import (
+    CALLBACK_URL,
+    ERROR,
+    FAILED,
+    FINISHED,
+    HOUR,
+    NOW,
+    RELEASED,
+    RETRIED,
+    Bench,
+    Retried,
+    arrival,
+    on,
+)
+
+WORKERS = ("w1", "w2")
+OUTCOMES: tuple[Outcome, ...] = (
+    FINISHED,
+    FAILED,
+    Ignored(),
+    RETRIED,
+    RELEASED,
+    Retried(delay=HOUR, error=ERROR),
+)
+
+
+class History:
+    """Steps that anyone may take at any time, with what was held before and may be held no longer."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.claims: list[tuple[str, Claim]] = []
+        self.taken: list[DueCallback] = []
+
+    async def accept(self, choice: int) -> None:
+        later = {1: datetime(2020, 1, 1, tzinfo=UTC), 2: datetime(2100, 1, 1, tzinfo=UTC)}.get(choice % 5)
+        url = CALLBACK_URL if choice % 2 else None
+        known = f"ev_{choice % 7}" if choice % 3 else None
+        await self.bench.accept(arrival(run_at=later, callback_url=url, provider_event_id=known), arrival())
+
+    async def claim(self, choice: int) -> None:
+        worker = WORKERS[choice % 2]
+        self.claims += [(worker, claim) for claim in await self.bench.claim(worker, slots=1 + choice % 3)]
+
+    async def settle(self, choice: int) -> None:
+        if self.claims:
+            worker, claim = self.claims[choice % len(self.claims)]
+            await self.bench.settle(OUTCOMES[choice % len(OUTCOMES)], claim, worker=worker)
+
+    async def lose_worker(self, choice: int) -> None:
+        await self.bench.die(WORKERS[choice % 2])
+        await self.bench.ledger.jobs.take_over()
+
+    async def look(self, choice: int) -> None:
+        await self.bench.ledger.jobs.promote(["default"])
+        await self.bench.sweep()
+
+    async def take_callbacks(self, choice: int) -> None:
+        self.taken += await self.bench.due(f"s{choice % 2}", hold=NOW if choice % 2 else HOUR)
+
+    async def deliver(self, choice: int) -> None:
+        if self.taken:
+            statuses = list(CallbackStatus)
+            due = self.taken[choice % len(self.taken)]
+            await self.bench.record(
+                due, statuses[choice % len(statuses)], retry_after=timedelta(milliseconds=1)
+            )
+
+
+STEPS: tuple[Callable[[History, int], Awaitable[None]], ...] = (
+    History.accept,
+    History.claim,
+    History.settle,
+    History.lose_worker,
+    History.look,
+    History.take_callbacks,
+    History.deliver,
+)
+
+
+async def places(bench: Bench, job_id: str, token: str) -> list[str]:
+    """Everywhere a job stands."""
+    client, found = bench.client, []
+    entries = (await client.lrange(f"{keys.QUEUE}default", 0, -1)).count(job_id.encode())
+    found += ["queued"] * entries
+    for name, key, member in [
+        ("scheduled", keys.SCHEDULED, job_id),
+        ("started", keys.STARTED, f"{job_id}:{token}"),
+        ("finished", keys.FINISHED, job_id),
+        ("failed", keys.FAILED, job_id),
+    ]:
+        if await client.zscore(f"{key}default", member) is not None:
+            found.append(name)
+    return found
+
+
+async def check(bench: Bench) -> None:
+    """What is true between any two steps."""
+    client = bench.client
+    open_jobs = {member for member in await client.zrange(keys.OPEN, 0, -1) if member != b"-"}
+    indexed = {member for member in await client.zrange(keys.JOBS, 0, -1) if member != b"-"}
+    pending, started = set(), 0
+    for key in await client.keys(f"{keys.JOB}*"):
+        record = await client.hgetall(key)
+        job_id = key.decode().removeprefix(keys.JOB)
+        status, token = record[b"status"].decode(), record[b"lease"].decode()
+        assert await places(bench, job_id, token) == [status], job_id
+        assert (job_id.encode() in open_jobs) == (status in ("queued", "scheduled", "started")), job_id
+        assert job_id.encode() in indexed
+        assert bool(token) == (status == "started"), job_id
+        if status == "started":
+            started += 1
+            assert await client.sismember(f"{keys.RUNNING}{token.rpartition('-')[0]}", job_id)
+        job = await bench.job(job_id)
+        kept = await client.hgetall(f"{keys.CALLBACK}cb_{job_id[4:]}")
+        ended = status in ("finished", "failed") and record.get(b"outcome") != b"ignored"
+        assert bool(kept) == (ended and job.callback is not None), job_id
+        if kept and kept[b"status"] == b"pending":
+            pending.add(f"cb_{job_id[4:]}".encode())
+    assert await client.zcard(f"{keys.STARTED}default") == started
+    assert sum([await client.scard(f"{keys.RUNNING}{worker}") for worker in WORKERS]) == started
+    assert set(await client.zrange(keys.OUTBOX, 0, -1)) == pending
+    assert set(await client.zrange(f"{keys.CALLBACKS_AS}pending", 0, -1)) - {b"-"} == pending
+    assert await client.keys(f"{keys.CORRUPT}*") == []
+    assert await bench.ledger.reading.quarantined() == {}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1000)), min_size=5, max_size=40))
+def test_every_job_stands_in_one_place(
+    steps: list[tuple[Callable[[History, int], Awaitable[None]], int]],
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        history = History(bench)
+        for step, choice in steps:
+            await step(history, choice)
+            await check(bench)
+
+    store: Store = _fake_store()
+    on(store, scenario)
