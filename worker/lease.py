@@ -23,7 +23,6 @@ class Lease:
     Args:
         ledger: opens a ledger in the loop that renews.
         record: RQ's fields of the worker, asked for at each renewal.
-        lost: called when the lease had run out: what the worker runs is run elsewhere. From any thread.
     """
 
     def __init__(
@@ -35,7 +34,6 @@ class Lease:
         queues: Sequence[str],
         manifest: Sequence[HandlerEntry],
         record: Callable[[], Mapping[str, str]],
-        lost: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._worker = worker
@@ -43,7 +41,6 @@ class Lease:
         self._queues = queues
         self._manifest = manifest
         self._record = record
-        self._lost = lost
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -65,7 +62,6 @@ class Lease:
                 "the lease had run out: what this worker runs is run elsewhere",
                 extra={"worker": self._worker},
             )
-            self._lost()
 
     async def run(self) -> None:
         """Renew for as long as the task lives."""

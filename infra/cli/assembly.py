@@ -208,7 +208,7 @@ def engine(settings: Settings, sources: Sources, connections: Connections, regis
     def make_lease(made: Engine) -> Lease:
         return Lease(
             _opening(settings, connections), worker=name, length=settings.lease, queues=settings.queues,
-            manifest=registry.manifest(), record=made.record, lost=lambda: None,
+            manifest=registry.manifest(), record=made.record,
         )  # fmt: skip
 
     return Engine(

@@ -93,7 +93,7 @@ class House:
             outbox=Outbox(ledger, self.sends, sender=name, attempt_limit=timedelta(seconds=1), look_every=timedelta(seconds=1)),
             sweeper=Sweeper(ledger, queues=QUEUES, interval=timedelta(seconds=1), spread=0.5),
             make_lease=lambda engine: Lease(
-                opened, worker=name, length=LEASE, queues=QUEUES, manifest=self.registry.manifest(), record=engine.record, lost=lambda: None
+                opened, worker=name, length=LEASE, queues=QUEUES, manifest=self.registry.manifest(), record=engine.record
             ),
             lease_length=LEASE,
             concurrency=concurrency,
