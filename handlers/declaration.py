@@ -12,6 +12,7 @@ from handlers.errors import LONGEST_WAIT, HandlerError
 from handlers.payloads import converter_for
 from handlers.retry_policy import RetryPolicy
 from infra.durations import as_duration
+from infra.expressions import compile_expression
 
 ANY_TYPE = "*"
 IsolationKind = Literal["thread", "process"]
@@ -28,6 +29,9 @@ class Handler:
         queue: where its jobs wait; None: the source's queue.
         timeout: of one attempt.
         isolation: ``process``: in a child process, which a timeout kills; ``thread``: in the worker itself.
+        concurrency: the most of its jobs that run at a time, over all workers; None: as many as there are slots.
+        ordering_key: an expression (`infra.expressions`); jobs for which it gives the same text run one after the
+            other, in the order in which they came.
         blocking: whether it is a plain ``def``, and so runs in a thread.
         context_name: the parameter that takes the `Context`, if it has one.
         convert: makes the ``payload`` argument from the event's payload, if it has that parameter.
@@ -40,6 +44,8 @@ class Handler:
     policy: RetryPolicy
     timeout: timedelta
     isolation: IsolationKind
+    concurrency: int | None
+    ordering_key: str | None
     blocking: bool
     context_name: str | None
     convert: Callable[[Any], Any] | None
@@ -78,6 +84,8 @@ def declare(
     backoff: str | Sequence[timedelta | str],
     timeout: timedelta | str,
     isolation: IsolationKind,
+    concurrency: int | None,
+    ordering_key: str | None,
 ) -> Handler:
     """Check a declaration.
 
@@ -93,11 +101,15 @@ def declare(
             type=_checked("type", type, _type),
             queue=None if queue is None else _checked("queue", queue, _queue),
             policy=RetryPolicy(
-                max_attempts=_checked("max_attempts", max_attempts, _attempts),
+                max_attempts=_checked("max_attempts", max_attempts, _count),
                 delays=_checked("backoff", backoff, _delays),
             ),
             timeout=_checked("timeout", timeout, _duration),
             isolation=_checked("isolation", isolation, _isolation),
+            concurrency=None if concurrency is None else _checked("concurrency", concurrency, _count),
+            ordering_key=None
+            if ordering_key is None
+            else _checked("ordering_key", ordering_key, _expression),
             blocking=not inspect.iscoroutinefunction(function),
             context_name=next(iter(context_names), None),
             convert=_converter(function, parameters["payload"]) if "payload" in parameters else None,
@@ -138,7 +150,7 @@ def _queue(value: Any) -> str:
     return value
 
 
-def _attempts(value: Any) -> int:
+def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError("needs a whole number of at least 1")
     return value
@@ -156,6 +168,13 @@ def _duration(value: Any) -> timedelta:
 def _isolation(value: Any) -> Any:
     if value not in get_args(IsolationKind):
         raise ValueError("'thread' or 'process'")
+    return value
+
+
+def _expression(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("needs text such as json:$.order_id")  # noqa: TRY004 - one kind of fault
+    compile_expression(value)
     return value
 
 

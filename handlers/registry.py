@@ -40,6 +40,8 @@ class Registry:
         backoff: str | Sequence[timedelta | str] = "15s,30s,1m,2m",
         timeout: timedelta | str = "3m",
         isolation: IsolationKind = "thread",
+        concurrency: int | None = None,
+        ordering_key: str | None = None,
     ) -> Callable[[_Function], _Function]:
         """Declare that a function handles a source's events of a type. The function itself stays as it is.
 
@@ -50,6 +52,9 @@ class Registry:
             backoff: the waits after attempt 1, 2, …; the last one repeats; each is moved by up to ±20 %.
             timeout: of one attempt.
             isolation: ``"process"`` runs it in a child process, which a timeout kills, group and all.
+            concurrency: the most of its jobs that run at a time, over all workers.
+            ordering_key: where the event has its key, such as ``"json:$.order_id"``; jobs with the same key run one
+                after the other, in the order in which they came, whatever happens to one of them.
 
         Raises:
             HandlerError: something about it is wrong, or the pair has a handler already.
@@ -66,6 +71,8 @@ class Registry:
                     backoff=backoff,
                     timeout=timeout,
                     isolation=isolation,
+                    concurrency=concurrency,
+                    ordering_key=ordering_key,
                 )
             )
             return function
@@ -86,6 +93,8 @@ class Registry:
                 queue=handler.queue,
                 timeout=handler.timeout,
                 max_attempts=handler.policy.max_attempts,
+                concurrency=handler.concurrency,
+                ordering_key=handler.ordering_key,
             )
             for handler in self
         ]

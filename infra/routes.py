@@ -40,12 +40,15 @@ class Routes:
     def __init__(self, workers: Workers, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._workers = workers
         self._monotonic = monotonic
-        self._known: _Table = {}
+        self._live: _Table = {}
+        self._remembered: _Table = {}
         self._at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
 
     async def find(self, source: str, type: str, *, sure: bool = False) -> HandlerEntry | None:  # noqa: A002 - the contract's word
-        """The line that an event falls under, or None where no live worker has told of one.
+        """The line that an event falls under, or None where no worker has told of one.
+
+        While no worker lives, during a deploy for one, what the last ones told still counts.
 
         Waits for a look only where the last one is half a minute old, and then for a second at the most: what can't be
         read is as it was.
@@ -58,14 +61,18 @@ class Routes:
             looking = self._look_again()
             if age > _STALE.total_seconds():
                 await asyncio.wait([looking], timeout=_PATIENCE.total_seconds())
-        if sure and _pick(self._known, source, type) is None:
+        if sure and _pick(self._table, source, type) is None:
             await asyncio.wait([self._look_again()], timeout=_PATIENCE.total_seconds())
-        return _pick(self._known, source, type)
+        return _pick(self._table, source, type)
 
     @property
     def any_worker(self) -> bool:
         """Whether a live worker had told what it handles when last looked."""
-        return bool(self._known)
+        return bool(self._live)
+
+    @property
+    def _table(self) -> _Table:
+        return self._live or self._remembered
 
     async def stop(self) -> None:
         """End a look that is under way."""
@@ -78,11 +85,12 @@ class Routes:
 
     async def _look(self) -> None:
         try:
-            manifests = await self._workers.manifests()
+            told = await self._workers.told()
         except LedgerError as error:
             log.debug("the manifests could not be read: %s", error)
             return
-        self._known = _table(chain.from_iterable(manifests.values()))
+        self._live = _table(chain.from_iterable(told.live.values()))
+        self._remembered = _table(told.remembered)
         self._at = self._monotonic()
 
 

@@ -26,6 +26,7 @@ from infra.ids import new_suffix
 from infra.ledger import Ledger, LedgerError
 from infra.ledger.records import Claim, Failed, Outcome, Released, Retried, Settlement
 from infra.ledger.scripts import BATCH
+from infra.ledger.wire import limits_of
 from infra.logs import bind
 from infra.tasks import end
 from worker.callbacks.outbox import Outbox
@@ -92,6 +93,7 @@ class Engine(BaseWorker):
         self._isolation = isolation
         self._registry = registry
         self._names = queues
+        self._limits = limits_of(registry.manifest())
         self._wakeup = wakeup
         self._listen_on = listen_on
         self._reports = reports
@@ -222,6 +224,7 @@ class Engine(BaseWorker):
             slots=slots,
             queues=self._names,
             lease=self._lease_length,
+            limits=self._limits,
         )
         self._sequence += 1
         self._forget(ending, callbacks=turn.callbacks_queued)

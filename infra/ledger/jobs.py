@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from infra.clock import from_unix_milliseconds
 from infra.durations import milliseconds
 from infra.ledger.parsing import rq_time, text, whole
-from infra.ledger.records import Claim, ErrorInfo, Progress, Settlement
+from infra.ledger.records import Claim, ErrorInfo, JobStatus, Progress, Settlement
 from infra.ledger.scripts import BATCH, Argument, Call, Scripts
 from infra.ledger.seal import Seal
 from infra.ledger.settling import batches, settling, whole_seconds
@@ -76,18 +76,28 @@ class Jobs:
         slots: int,
         queues: Sequence[str],
         lease: timedelta,
+        limits: Sequence[Argument] = (),
     ) -> Turn:
         """Settle what ended and claim what fits, in one round trip.
 
         Args:
             sequence: the claim's number; repeated with the same number, it gives the same jobs.
             slots: the most jobs to claim; at most `BATCH` are.
+            limits: of the worker's handlers, as `limits_of` writes them.
 
         Raises:
             LedgerError: not confirmed; to be repeated as it is.
         """
         calls = self._settling(worker, settlements)
-        claiming: list[Argument] = [worker, sequence, min(slots, BATCH), milliseconds(lease), *queues]
+        claiming: list[Argument] = [
+            worker,
+            sequence,
+            min(slots, BATCH),
+            milliseconds(lease),
+            len(queues),
+            *queues,
+            *limits,
+        ]
         replies = await self._scripts.run_all([*calls, ("claim", claiming)])
         claims = []
         claimed_at = from_unix_milliseconds(int(replies[-1][0]))
@@ -124,6 +134,18 @@ class Jobs:
             lines = said.lines[-LOG_LINES_KEPT:]
             items.append([said.claim.job_id, said.claim.token, meta, len(lines), *lines])
         await self._scripts.run_all(batches("report", [LOG_LINES_KEPT], items))
+
+    async def cancel(self, job_id: str) -> JobStatus | None:
+        """End a job that has not ended: at once, whatever state it is in; its callback says so. Who runs it is told.
+
+        Returns:
+            The status that it now has: `CANCELED`, or what it had ended as before; None where there is no such job.
+
+        Raises:
+            LedgerError: not confirmed; to be repeated.
+        """
+        (status,) = await self._scripts.run("cancel", job_id)
+        return JobStatus(text(status)) if status else None
 
     async def take_over(self) -> Takeover:
         """Give back the jobs of workers whose lease ran out, a bounded number a call.

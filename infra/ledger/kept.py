@@ -24,6 +24,7 @@ from infra.ledger.wire import Story, plain, unsealed
 
 POSITION_SEARCHED = 10_000  # entries of a queue; further back a job's position is not told
 LOG_LINES_READ = 200
+_WITHOUT_ERROR = (JobStatus.FINISHED, JobStatus.CANCELED)
 
 
 class Kept:
@@ -84,9 +85,10 @@ class Kept:
             attempt=whole(self.hash.get(b"attempt")),
             crashes=whole(self.hash.get(b"crashes")),
             max_attempts=whole(latest.get(b"of")) or None,
+            ordering_key=self.story.birth.get("ordering_key"),
             next_attempt_at=seconds(due) if self.status is JobStatus.SCHEDULED else None,
             result=result_of(latest) if self.status is JobStatus.FINISHED else None,
-            error=attempts[-1].error if attempts and self.status is not JobStatus.FINISHED else None,
+            error=attempts[-1].error if attempts and self.status not in _WITHOUT_ERROR else None,
             progress=progress_of(self.hash.get(b"meta")),
             logs=self.lines,
             metadata=told.get("metadata", {}),

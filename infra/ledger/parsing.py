@@ -21,7 +21,12 @@ from infra.ledger.records import (
 )
 from infra.ledger.wire import Story
 
-_OUTCOMES: Final = {b"1": "finished", b"2": "failed", b"4": "retried"}  # rq.results.Result.Type
+_OUTCOMES: Final = {
+    b"1": "finished",
+    b"2": "failed",
+    b"3": "canceled",
+    b"4": "retried",
+}  # rq.results.Result.Type
 _LONGEST_TRACE: Final = 1 << 20
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -136,10 +141,12 @@ def manifest_of(manifest: bytes) -> tuple[HandlerEntry, ...]:
                 queue=_text_or_none(entry["queue"]),
                 timeout=timedelta(seconds=entry["timeout"]),
                 max_attempts=int(entry["max_attempts"]),
+                concurrency=None if entry.get("concurrency") is None else int(entry["concurrency"]),
+                ordering_key=_text_or_none(entry.get("ordering_key")),
             )
             for entry in json.loads(manifest)
         )
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return ()
 
 

@@ -65,6 +65,7 @@ class Arrival:
         callback_refusal: why `callback_url` may not be called; its callback is then born ``blocked``.
         timeout: how long one attempt may take.
         run_at: not before this moment; None is at once.
+        ordering_key: jobs of the source with the same key run one after the other; None: in any order.
         metadata: what the caller wants echoed in the callback.
         accepted_by: the name of the API key, for ``POST /jobs``.
     """
@@ -81,6 +82,7 @@ class Arrival:
     queue: str = "default"
     timeout: timedelta = DEFAULT_TIMEOUT
     run_at: datetime | None = None
+    ordering_key: str | None = None
     callback_url: str | None = None
     callback_refusal: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -192,6 +194,8 @@ class HandlerEntry:
     Args:
         queue: None: the source's queue.
         timeout: of one attempt.
+        concurrency: the most of its jobs that run at a time, over all workers; None: any number.
+        ordering_key: the expression whose text orders its jobs; None: no order.
     """
 
     source: str
@@ -200,6 +204,8 @@ class HandlerEntry:
     queue: str | None = None
     timeout: timedelta = DEFAULT_TIMEOUT
     max_attempts: int = 5
+    concurrency: int | None = None
+    ordering_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +224,7 @@ class AttemptRecord:
     """One execution that ended, as kept in RQ's result stream.
 
     Args:
-        outcome: ``finished``, ``failed``, ``retried`` or ``crashed``.
+        outcome: ``finished``, ``failed``, ``retried``, ``canceled`` or ``crashed``.
     """
 
     number: int
@@ -298,6 +304,7 @@ class JobRecord:
     attempt: int
     crashes: int
     max_attempts: int | None
+    ordering_key: str | None
     next_attempt_at: datetime | None
     result: Any
     error: ErrorInfo | None

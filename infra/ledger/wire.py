@@ -67,9 +67,16 @@ def seen_key(source: str, provider_event_id: str) -> str:
     >>> seen_key("github", "a") == seen_key("github", "b"), len(seen_key("github", "x" * 1000))
     (False, 22)
     """
-    state = blake2s(source.encode(), digest_size=16, person=b"hl.seen")
-    state.update(b"\0" + provider_event_id.encode("utf-8", "surrogatepass"))
-    return urlsafe_b64encode(state.digest()).decode().rstrip("=")
+    return _short(source, provider_event_id, person=b"hl.seen")
+
+
+def line_of(source: str, ordering_key: str) -> str:
+    """What stands behind ``hookline:line:`` for an ordering key; two sources never share a line.
+
+    >>> line_of("acme", "order-1") == line_of("api", "order-1"), len(line_of("acme", "x" * 1000))
+    (False, 22)
+    """
+    return _short(source, ordering_key, person=b"hl.line")
 
 
 def change(
@@ -117,6 +124,9 @@ def birth_of(arrival: Arrival) -> bytes:
         birth["timeout"] = _seconds_of(arrival.timeout)
     if arrival.run_at is not None:
         birth["run_at"] = unix_milliseconds(arrival.run_at)
+    if arrival.ordering_key is not None:
+        birth["ordering_key"] = arrival.ordering_key
+        birth["line"] = line_of(arrival.source, arrival.ordering_key)
     if arrival.callback_url is not None:
         birth["callback"] = CallbackStatus.BLOCKED if arrival.callback_refusal else CallbackStatus.PENDING
         birth["url"] = arrival.callback_url
@@ -148,6 +158,7 @@ def accept_arguments(arrival: Arrival, seal: Seal) -> list[str | bytes | int]:
         arrival.queue,
         "" if arrival.timeout == DEFAULT_TIMEOUT else _seconds_of(arrival.timeout),
         "" if arrival.run_at is None else unix_milliseconds(arrival.run_at),
+        "" if arrival.ordering_key is None else line_of(arrival.source, arrival.ordering_key),
         change(job_id=arrival.job_id, event_id=arrival.event_id, status=status, queue=arrival.queue,
                source=arrival.source, type=arrival.type, tag=arrival.tag),
     ]  # fmt: skip
@@ -194,9 +205,31 @@ def manifest_json(entries: Sequence[HandlerEntry]) -> str:
     """A worker's manifest."""
     return dumps([
         {"source": entry.source, "type": entry.type, "handler": entry.handler, "queue": entry.queue,
-         "timeout": entry.timeout.total_seconds(), "max_attempts": entry.max_attempts}
+         "timeout": entry.timeout.total_seconds(), "max_attempts": entry.max_attempts,
+         "concurrency": entry.concurrency, "ordering_key": entry.ordering_key}
         for entry in entries
     ])  # fmt: skip
+
+
+def limits_of(entries: Sequence[HandlerEntry]) -> list[str | bytes | int]:
+    """The limits of some handlers as ``claim.lua`` takes them: nothing about sources that have none.
+
+    >>> limits_of([HandlerEntry(source="acme", type="*", handler="m:f", concurrency=2), HandlerEntry(source="api", type="x", handler="m:g")])
+    ['acme:*', 'm:f', 2]
+    """
+    limited = {entry.source for entry in entries if entry.concurrency is not None}
+    told: list[str | bytes | int] = []
+    for entry in entries:
+        if entry.source in limited:
+            told += [f"{entry.source}:{plain(entry.type)}", entry.handler, entry.concurrency or ""]
+    return told
+
+
+def _short(source: str, text: str, *, person: bytes) -> str:
+    """Stands for a text of any length that belongs to a source; 22 characters."""
+    state = blake2s(source.encode(), digest_size=16, person=person)
+    state.update(b"\0" + text.encode("utf-8", "surrogatepass"))
+    return urlsafe_b64encode(state.digest()).decode().rstrip("=")
 
 
 def _seconds_of(timeout: timedelta) -> int:

@@ -2,12 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from infra.durations import milliseconds
 from infra.ledger.parsing import manifest_of, text
 from infra.ledger.records import HandlerEntry
 from infra.ledger.scripts import Argument, Scripts
 from infra.ledger.wire import manifest_json
+
+
+class Told(NamedTuple):
+    """What workers have told of themselves.
+
+    Args:
+        live: by worker.
+        remembered: what was handled in the last minutes in which any worker lived; for while none does.
+    """
+
+    live: dict[str, tuple[HandlerEntry, ...]]
+    remembered: tuple[HandlerEntry, ...]
 
 
 class Workers:
@@ -52,8 +65,13 @@ class Workers:
 
     async def manifests(self) -> dict[str, tuple[HandlerEntry, ...]]:
         """What each live worker handles."""
-        reply = await self._scripts.run("manifests")
-        return {
+        return (await self.told()).live
+
+    async def told(self) -> Told:
+        """What workers handle: those that live, and those of the last minutes in which any lived."""
+        remembered, *pairs = await self._scripts.run("manifests")
+        live = {
             text(worker): manifest_of(manifest)
-            for worker, manifest in zip(reply[::2], reply[1::2], strict=True)
+            for worker, manifest in zip(pairs[::2], pairs[1::2], strict=True)
         }
+        return Told(live, manifest_of(b"[" + b",".join(remembered) + b"]"))

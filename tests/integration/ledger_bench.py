@@ -28,6 +28,7 @@ from infra.ledger.records import (
     Retried,
     Settlement,
 )
+from infra.ledger.scripts import Argument
 from tests.conftest import Store
 
 LEASE = timedelta(seconds=60)
@@ -73,6 +74,7 @@ class Bench:
     ledger: Ledger
     client: Any
     store: Store
+    limits: Sequence[Argument] = ()
     sequences: "count[int]" = field(default_factory=lambda: count(1))
 
     async def accept(self, *arrivals: Arrival, **changes: Any) -> Arrival:
@@ -91,7 +93,13 @@ class Bench:
     ) -> list[Claim]:
         """What a worker gets in its next turn."""
         turn = await self.ledger.jobs.turn(
-            worker, [], sequence=next(self.sequences), slots=slots, queues=queues, lease=lease
+            worker,
+            [],
+            sequence=next(self.sequences),
+            slots=slots,
+            queues=queues,
+            lease=lease,
+            limits=self.limits,
         )
         return list(turn.claims)
 

@@ -24,6 +24,7 @@ from infra.ledger.records import (
     JobStatus,
     Progress,
 )
+from infra.ledger.wire import limits_of
 from infra.redis_client import connect, connect_sync
 from tests.conftest import Store
 from tests.integration.ledger_bench import (
@@ -58,9 +59,11 @@ def numbered(number: int, **changes: Any) -> Arrival:
 
 
 # Who is who in the world.
-RUNNING, RUNNING_TOO, ORPHANED, QUEUED, QUEUED_TOO, SCHEDULED, CALLING, LEASED, ENDED, LOW, ARRIVING = range(
-    1, 12
-)
+(
+    RUNNING, RUNNING_TOO, ORPHANED, QUEUED, QUEUED_TOO, SCHEDULED, CALLING, LEASED, ENDED, LOW,
+    HEAD, IN_LINE, PLACED, WITHOUT_PLACE, ARRIVING,
+) = range(1, 16)  # fmt: skip
+LIMITED = HandlerEntry(source="limited", type="*", handler="handlers.limited:one", concurrency=1)
 
 
 @dataclass
@@ -81,6 +84,7 @@ class World:
 
 async def build(bench: Bench) -> World:
     """A job in every state, each with a number."""
+    bench.limits = limits_of([LIMITED])
     await bench.renew("w1", lease=DAY, manifest=MANIFEST)
     await bench.renew("w3", lease=DAY)
     await bench.accept(
@@ -91,7 +95,11 @@ async def build(bench: Bench) -> World:
     await bench.client.hset(f"{keys.CALLBACK}cb_{suffix(CALLING)}", "lease", "")
     await bench.accept(numbered(ORPHANED))
     await bench.claim("w3")
-    await bench.accept(numbered(RUNNING), numbered(RUNNING_TOO))
+    await bench.accept(
+        *(numbered(number) for number in (RUNNING, RUNNING_TOO)),
+        *(numbered(number, ordering_key="one") for number in (HEAD, IN_LINE)),
+        *(numbered(number, source="limited") for number in (PLACED, WITHOUT_PLACE)),
+    )
     running = await bench.claim("w1", lease=DAY)
     await bench.ledger.jobs.report([Report(running[0], Progress(current=1), ('{"message":"so far"}',))])
     await bench.accept(numbered(QUEUED), numbered(QUEUED_TOO), numbered(LOW, queue="low"))
@@ -118,6 +126,7 @@ async def _accept(bench: Bench, world: World) -> None:
         numbered(ARRIVING),
         replace(numbered(ARRIVING + 1), provider_event_id=f"ev_{QUEUED}"),
         numbered(ARRIVING + 2, run_at=datetime(2020, 1, 1, tzinfo=UTC)),
+        numbered(ARRIVING + 3, ordering_key="one"),
     ])  # fmt: skip
 
 
@@ -140,6 +149,8 @@ ACTS: dict[str, Act] = {
     "report": lambda bench, world: bench.ledger.jobs.report(
         [Report(world.running[0], Progress(current=2), ("{}",))]
     ),
+    "cancel": lambda bench, world: bench.ledger.jobs.cancel(world.running[0].job_id),
+    "cancel one in line": lambda bench, world: bench.ledger.jobs.cancel(f"job_{suffix(IN_LINE)}"),
     "promote": lambda bench, world: bench.ledger.jobs.promote(QUEUES),
     "take_over": lambda bench, world: bench.ledger.jobs.take_over(),
     "quarantine": direct("quarantine", "w1", "RUNNING", "TOKEN", "changed"),
@@ -306,7 +317,12 @@ async def heal(bench: Bench, world: World) -> None:
 
 async def check(bench: Bench, key: str, act: str) -> None:
     """All jobs but the owner of the spoilt key have ended, and their callbacks are made; all can be looked at."""
-    absent = {"retire": {ENDED}, "quarantine": {RUNNING}}.get(act, set())
+    absent = {
+        "retire": {ENDED},
+        "quarantine": {RUNNING},
+        "cancel": {RUNNING},
+        "cancel one in line": {IN_LINE},
+    }.get(act, set())
     due = {one.id for one in await bench.due("s9", hold=NOW)}
     numbers = range(RUNNING, ARRIVING)
     jobs = await bench.ledger.reading.jobs_of(

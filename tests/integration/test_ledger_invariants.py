@@ -7,13 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.ledger import keys
-from infra.ledger.records import CallbackStatus, Claim, DueCallback, Ignored, Outcome
+from infra.ledger.records import CallbackStatus, Claim, DueCallback, HandlerEntry, Ignored, Outcome
+from infra.ledger.wire import limits_of
 from tests.conftest import Store, _fake_store
 from tests.integration.ledger_bench import (
     CALLBACK_URL,
     ERROR,
     FAILED,
     FINISHED,
+    HANDLER,
     HOUR,
     NOW,
     RELEASED,
@@ -33,6 +35,7 @@ OUTCOMES: tuple[Outcome, ...] = (
     RELEASED,
     Retried(delay=HOUR, error=ERROR),
 )
+LIMITS = limits_of([HandlerEntry(source="limited", type="*", handler=HANDLER, concurrency=2)])
 
 
 class History:
@@ -47,7 +50,12 @@ class History:
         later = {1: datetime(2020, 1, 1, tzinfo=UTC), 2: datetime(2100, 1, 1, tzinfo=UTC)}.get(choice % 5)
         url = CALLBACK_URL if choice % 2 else None
         known = f"ev_{choice % 7}" if choice % 3 else None
-        await self.bench.accept(arrival(run_at=later, callback_url=url, provider_event_id=known), arrival())
+        line = f"line-{choice % 2}" if choice % 4 else None
+        source = "limited" if choice % 6 < 3 else "acme"
+        one = arrival(
+            source=source, run_at=later, callback_url=url, provider_event_id=known, ordering_key=line
+        )
+        await self.bench.accept(one, arrival(ordering_key="line-0"))
 
     async def claim(self, choice: int) -> None:
         worker = WORKERS[choice % 2]
@@ -57,6 +65,11 @@ class History:
         if self.claims:
             worker, claim = self.claims[choice % len(self.claims)]
             await self.bench.settle(OUTCOMES[choice % len(OUTCOMES)], claim, worker=worker)
+
+    async def cancel(self, choice: int) -> None:
+        jobs = sorted(await self.bench.client.zrange(keys.JOBS, 0, -1))
+        if jobs:
+            await self.bench.ledger.jobs.cancel(jobs[choice % len(jobs)].decode())
 
     async def lose_worker(self, choice: int) -> None:
         await self.bench.die(WORKERS[choice % 2])
@@ -82,6 +95,7 @@ STEPS: tuple[Callable[[History, int], Awaitable[None]], ...] = (
     History.accept,
     History.claim,
     History.settle,
+    History.cancel,
     History.lose_worker,
     History.look,
     History.take_callbacks,
@@ -99,6 +113,8 @@ async def places(bench: Bench, job_id: str, token: str) -> list[str]:
         ("started", keys.STARTED, f"{job_id}:{token}"),
         ("finished", keys.FINISHED, job_id),
         ("failed", keys.FAILED, job_id),
+        ("canceled", keys.CANCELED, job_id),
+        ("deferred", keys.DEFERRED, job_id),
     ]:
         if await client.zscore(f"{key}default", member) is not None:
             found.append(name)
@@ -116,7 +132,9 @@ async def check(bench: Bench) -> None:
         job_id = key.decode().removeprefix(keys.JOB)
         status, token = record[b"status"].decode(), record[b"lease"].decode()
         assert await places(bench, job_id, token) == [status], job_id
-        assert (job_id.encode() in open_jobs) == (status in ("queued", "scheduled", "started")), job_id
+        assert (job_id.encode() in open_jobs) == (status in ("queued", "scheduled", "started", "deferred")), (
+            job_id
+        )
         assert job_id.encode() in indexed
         assert bool(token) == (status == "started"), job_id
         if status == "started":
@@ -124,7 +142,7 @@ async def check(bench: Bench) -> None:
             assert await client.sismember(f"{keys.RUNNING}{token.rpartition('-')[0]}", job_id)
         job = await bench.job(job_id)
         kept = await client.hgetall(f"{keys.CALLBACK}cb_{job_id[4:]}")
-        ended = status in ("finished", "failed") and record.get(b"outcome") != b"ignored"
+        ended = status in ("finished", "failed", "canceled") and record.get(b"outcome") != b"ignored"
         assert bool(kept) == (ended and job.callback is not None), job_id
         if kept and kept[b"status"] == b"pending":
             pending.add(f"cb_{job_id[4:]}".encode())
@@ -136,16 +154,43 @@ async def check(bench: Bench) -> None:
     assert await bench.ledger.reading.quarantined() == {}
 
 
-@settings(max_examples=30)
+async def check_lines_and_places(bench: Bench) -> None:
+    """Only the head of a line may run; no more jobs run than a limit allows, and none waits beside a free place."""
+    client = bench.client
+    records = {}
+    for key in await client.keys(f"{keys.JOB}*"):
+        records[key.decode().removeprefix(keys.JOB)] = await client.hgetall(key)
+    in_line = set()
+    for key in await client.keys(f"{keys.LINE}*"):
+        line = [member.decode() for member in await client.lrange(key, 0, -1)]
+        in_line |= set(line)
+        waiting = [records[job][b"status"] == b"deferred" and b"limit" not in records[job] for job in line]
+        assert waiting == [False] + [True] * (len(line) - 1), line
+    ended = (b"finished", b"failed", b"canceled")
+    assert in_line == {
+        job for job, record in records.items() if b"line" in record and record[b"status"] not in ended
+    }
+    holding = {member.decode() for member in await client.smembers(keys.HOLDING + HANDLER)}
+    parked = [member.decode() for member in await client.lrange(keys.PARKED + HANDLER, 0, -1)]
+    under_limit = {job: record[b"status"] for job, record in records.items() if b"limit" in record}
+    assert len(holding) <= 2
+    assert holding == {job for job, status in under_limit.items() if status == b"started"}
+    assert sorted(parked) == sorted(job for job, status in under_limit.items() if status == b"deferred")
+    assert not parked or len(holding) == 2 or b"queued" in under_limit.values()
+
+
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1000)), min_size=5, max_size=40))
 def test_every_job_stands_in_one_place(
     steps: list[tuple[Callable[[History, int], Awaitable[None]], int]],
 ) -> None:
     async def scenario(bench: Bench) -> None:
+        bench.limits = LIMITS
         history = History(bench)
         for step, choice in steps:
             await step(history, choice)
             await check(bench)
+            await check_lines_and_places(bench)
 
     store: Store = _fake_store()
     on(store, scenario)

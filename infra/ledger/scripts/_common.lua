@@ -6,7 +6,8 @@ local ATTEMPTS_KEPT = '20'         -- entries of a job's result stream
 local CORRUPT_KEPT = '2592000'     -- seconds that a key which was set aside stays: 30 days
 local QUARANTINE_KEPT = 1000       -- entries of the quarantine's list
 local MARK = '-'                   -- member with score 0 of the sets that walks stand on: without it, the set was lost
-local RESULT = {finished = '1', ignored = '1', failed = '2', crashed = '2', retried = '4'}   -- rq.results.Result.Type
+local RESULT = {finished = '1', ignored = '1', failed = '2', crashed = '2', canceled = '3', retried = '4'}   -- rq.results.Result.Type
+local ENDED = {finished = true, failed = true, canceled = true}
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
@@ -156,6 +157,94 @@ local function change_of(job, event, status, queue, head)
     cjson.encode((string.gsub(queue, '[\128-\255]', '?'))) .. (known and ',' .. known or '') .. '}'
 end
 
+-- Jobs that may not run yet. A job with an ordering key stands in that key's line from its acceptance to its end, and only the
+-- head of a line may run. A job whose handler has a limit holds one of the limit's places while it runs. Who must wait is
+-- parked: RQ's `deferred`, in no queue. Its record's `limit` says for which limit; without one it waits in its line.
+
+-- Have a job wait for its time.
+local function schedule(job, queue, due)
+  put('HSET', K.job .. job, 'status', 'scheduled', 'due', whole(due), 'lease', '')
+  put('ZADD', K.scheduled .. queue, seconds(due), job)
+end
+
+local function park(job, queue)
+  put('HSET', K.job .. job, 'status', 'deferred')
+  put('ZADD', K.deferred .. queue, whole(now / 1000), job)
+end
+
+-- A parked job goes to the front of its queue, for it has waited longer than what stands there; or waits for its time.
+-- Returns whether it was parked.
+local function unpark(job)
+  local record = fields(K.job .. job, 'status', 'origin', 'event', 'due')
+  if record[1] ~= 'deferred' or not is_job(job) then return false end
+  local queue, due = is_queue(record[2]) and record[2] or 'default', tonumber(record[4] or '') or 0
+  put('ZREM', K.deferred .. queue, job)
+  if due > now and due < 1e14 then
+    schedule(job, queue, due)
+  else
+    put('HSET', K.job .. job, 'status', 'queued', 'enqueued_at', stamp)
+    put('LPUSH', K.queue .. queue, job)
+  end
+  return true
+end
+
+-- A line's first job that has not ended may run.
+local function advance(line)
+  while true do
+    local job = put('LINDEX', K.line .. line, '0')
+    if not job then return end
+    local status, limit = unpack(fields(K.job .. job, 'status', 'limit'))
+    if ENDED[status] or not put('ZSCORE', K.open, job) then
+      put('LPOP', K.line .. line)
+    else
+      if status == 'deferred' and not limit then unpark(job) end
+      return
+    end
+  end
+end
+
+-- Whether others stand before a job in its line. One that is missing there had its place lost: nobody is before it.
+local function behind_others(job)
+  local line = fields(K.job .. job, 'line')[1]
+  if not line then return false end
+  if not put('LPOS', K.line .. line, job) then put('LPUSH', K.line .. line, job) end
+  return put('LINDEX', K.line .. line, '0') ~= job
+end
+
+-- A job has ended: whoever stands behind it in its line is next.
+local function leave_line(job, line)
+  if not line then return end
+  put('LREM', K.line .. line, '1', job)
+  advance(line)
+end
+
+-- Whether a limit has a free place for a job, which it then holds.
+local function take_place(job, limit, most)
+  if fields(K.limits, limit)[1] ~= most then put('HSET', K.limits, limit, most) end
+  if put('SCARD', K.holding .. limit) >= tonumber(most) then return false end
+  put('SADD', K.holding .. limit, job)
+  put('HSET', K.job .. job, 'limit', limit)
+  return true
+end
+
+-- As many of those that wait for a place as there are free ones, one at least: who finds none after all is parked again.
+local function let_in(limit)
+  local free = natural(fields(K.limits, limit)[1], 1) - put('SCARD', K.holding .. limit)
+  for _ = 1, math.max(1, free) do
+    local job
+    repeat job = put('LPOP', K.parked .. limit) until not job or unpark(job)
+    if not job then return end
+  end
+end
+
+-- A job gives back the place that it holds, or was to have.
+local function free_place(job, limit)
+  if not limit then return end
+  put('SREM', K.holding .. limit, job)
+  put('HDEL', K.job .. job, 'limit')
+  let_in(limit)
+end
+
 -- Records that can't be used.
 
 -- Note that something was put aside. The list is for people and bounded; the counter counts on.
@@ -172,11 +261,13 @@ local function quarantine(job, reason)
   note(job, reason)
   put('ZREM', K.open, job)
   if not is_job(job) then return end
-  local known = fields(K.job .. job, 'status', 'origin', 'event')
+  local known = fields(K.job .. job, 'status', 'origin', 'event', 'line', 'limit')
   if not known[1] then return end
   local queue = is_queue(known[2]) and known[2] or 'default'
   put('HSET', K.job .. job, 'status', 'failed', 'ended_at', stamp, 'lease', '')
   put('ZADD', K.failed .. queue, whole(now / 1000 + 30 * 86400), job)
+  leave_line(job, known[4])
+  free_place(job, known[5])
   tell(change_of(job, event_of(job, known[3]), 'failed', queue))
 end
 
@@ -201,20 +292,16 @@ local function rebuild(job, named)
     quarantine(job, 'neither its record nor its event can be read')
     return nil
   end
-  local known = fields(K.job .. job, 'created_at', 'attempt', 'crashes')
+  local known = fields(K.job .. job, 'created_at', 'attempt', 'crashes', 'limit')
   redis.call('DEL', K.job .. job)
   redis.call('HSET', K.job .. job, 'created_at', unix(known[1]) and known[1] or stamp, 'enqueued_at', stamp,
     'origin', born.queue, 'status', 'queued', 'timeout', whole(tonumber(born.timeout) or 180), 'description', 'rebuilt',
     'data', '["worker.entry.run",null,["' .. job .. '"],{}]', 'event', event,
     'attempt', whole(natural(known[2], 0)), 'crashes', whole(natural(known[3], 0)))
+  if type(born.line) == 'string' then redis.call('HSET', K.job .. job, 'line', born.line) end
+  free_place(job, known[4])
   count(K.counts, 'rebuilt', 1)
   return event, born.queue, tonumber(born.run_at) or 0
-end
-
--- Have a job wait for its time.
-local function schedule(job, queue, due)
-  put('HSET', K.job .. job, 'status', 'scheduled', 'due', whole(due), 'lease', '')
-  put('ZADD', K.scheduled .. queue, seconds(due), job)
 end
 
 -- Keep what became of one attempt, in RQ's result stream, which says by itself who, when and how. A new stream reserves

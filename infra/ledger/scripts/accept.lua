@@ -1,9 +1,10 @@
--- accept: nothing → event stored, its id claimed, its job queued (or scheduled).
+-- accept: nothing → event stored, its id claimed, its job queued, scheduled, or parked behind the others of its line.
 -- One script, because a claimed id without its event would swallow the sender's next try.
 --
--- ARGV  1 deduplication window in ms; then for each arrival 13 values:
+-- ARGV  1 deduplication window in ms; then for each arrival 14 values:
 --       event id · job id · deduplication key or '' · digest of the body · head (JSON) · body · birth (seal + JSON)
---       source · type · queue · timeout in s, or '' for the usual one · due in ms since 1970, or '' · the change that watchers see (JSON)
+--       source · type · queue · timeout in s, or '' for the usual one · due in ms since 1970, or ''
+--       line, or '' where it has no ordering key · the change that watchers see (JSON)
 -- Reply for each arrival {event id, job id, 'new' | 'same' | 'differs'}: the first ids where it is a duplicate.
 -- Running it again with the same ids changes nothing and replies the same.
 
@@ -28,8 +29,8 @@ local function duplicate(first, digest)
   return {first, job, verdict}
 end
 
-for first = 2, #ARGV, 13 do
-  local event, job, seen, digest, head, body, birth, source, type, queue, timeout, run_at, change = unpack(ARGV, first, first + 12)
+for first = 2, #ARGV, 14 do
+  local event, job, seen, digest, head, body, birth, source, type, queue, timeout, run_at, line, change = unpack(ARGV, first, first + 13)
   local earlier = seen ~= '' and put('SET', K.seen .. seen, event, 'PX', window, 'NX', 'GET')
   if earlier and not is_event(earlier) then
     put('SET', K.seen .. seen, event, 'PX', window)   -- what stood there names no event
@@ -51,8 +52,11 @@ for first = 2, #ARGV, 13 do
       name(K.kinds, source .. ':' .. type)
       name(K.queues, K.queue .. queue)
       if timeout ~= '' then put('HSET', K.job .. job, 'timeout', timeout) end
-      if waits then
-        put('HSET', K.job .. job, 'due', run_at)
+      if waits then put('HSET', K.job .. job, 'due', run_at) end
+      if line ~= '' then put('HSET', K.job .. job, 'line', line) end
+      if line ~= '' and put('RPUSH', K.line .. line, job) > 1 then
+        park(job, queue)
+      elseif waits then
         due.add(K.scheduled .. queue, seconds(tonumber(run_at)), job)
         woken = true
       else

@@ -15,7 +15,7 @@ local failures = 0
 local replies = {}
 
 local function finish(job, token, verdict, result, trace, error_json, started, handler, of, callback, change)
-  local record = fields(K.job .. job, 'lease', 'status', 'origin', 'attempt', 'round')
+  local record = fields(K.job .. job, 'lease', 'status', 'origin', 'attempt', 'round', 'line', 'limit')
   if record[1] ~= token or record[2] ~= 'started' then return 'fenced' end
   local queue = is_queue(record[3]) and record[3] or 'default'
   local failing, ignored = verdict == 'failed', verdict == 'ignored'
@@ -27,6 +27,8 @@ local function finish(job, token, verdict, result, trace, error_json, started, h
     put('HSET', K.job .. job, 'outcome', 'ignored')
     ended.add(K.ignored, whole(now), job)
   end
+  leave_line(job, record[6])
+  free_place(job, record[7])
   closed[#closed + 1] = job
   if failing then failures = failures + 1 end
   tell(change)

@@ -1,5 +1,6 @@
 -- renew: a worker's lease goes on; its record, as `rq info` reads it, and its manifest are written again.
 -- One script, because a worker must not look alive without holding its lease, nor hold it unseen.
+-- What it handles is remembered beyond its end, for what comes while no worker lives.
 -- Everything is written each time: whatever emptied Redis, the next renewal registers the worker anew.
 --
 -- ARGV  1 worker · 2 lease in ms · 3 how long RQ may show it, in s · 4 manifest (JSON) · 5 number of queues
@@ -13,6 +14,13 @@ put('ZADD', K.leases, whole(now + lease), worker)
 put('HSET', K.held .. worker, 'manifest', ARGV[4])
 if lost then redis.call('HDEL', K.held .. worker, 'lost') end
 redis.call('PEXPIRE', K.held .. worker, whole(lease * 10))
+
+local told = collector('HSET')
+for _, entry in ipairs(decoded(ARGV[4]) or {}) do
+  entry.at = now
+  told.add(K.told, tostring(entry.source) .. ':' .. tostring(entry.type), cjson.encode(entry))
+end
+told.write()
 
 local names = tonumber(ARGV[5])
 local state = redis.call('EXISTS', K.running .. worker) == 1 and 'busy' or 'idle'

@@ -13,7 +13,7 @@ local released, queues, closed, front = collector('ZREM'), collector('SADD'), {}
 local replies, woken = {}, false
 
 local function again(job, token, kind, wait, counted, elsewhere, trace, error_json, started, handler, change)
-  local record = fields(K.job .. job, 'lease', 'status', 'origin', 'attempt')
+  local record = fields(K.job .. job, 'lease', 'status', 'origin', 'attempt', 'limit')
   if record[1] ~= token or record[2] ~= 'started' then return 'fenced' end
   local queue, attempt = is_queue(record[3]) and record[3] or 'default', natural(record[4], 1)
   released.add(K.started .. queue, job .. ':' .. token)
@@ -31,6 +31,7 @@ local function again(job, token, kind, wait, counted, elsewhere, trace, error_js
   else
     put('RPUSH', K.queue .. queue, job)
   end
+  free_place(job, record[5])
   closed[#closed + 1] = job
   tell(change)
   return 'done'

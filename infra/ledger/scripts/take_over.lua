@@ -10,7 +10,8 @@ local most, cap = tonumber(ARGV[1]), tonumber(ARGV[2])
 local back, lost, more = 0, 0, 0
 
 local function give_back(job, worker)
-  local record = fields(K.job .. job, 'lease', 'status', 'event', 'origin', 'round', 'attempt', 'crashes', 'started_at')
+  local record = fields(K.job .. job, 'lease', 'status', 'event', 'origin', 'round', 'attempt', 'crashes', 'started_at',
+    'line', 'limit')
   local token = record[1] or ''
   if record[2] ~= 'started' or string.sub(token, 1, #worker + 1) ~= worker .. '-' or not is_job(job) then return end
   local event, queue = event_of(job, record[3]), is_queue(record[4]) and record[4] or 'default'
@@ -25,12 +26,14 @@ local function give_back(job, worker)
     local born = birth_of(event, job)
     put('ZADD', K.failed .. queue, whole(now / 1000 + tonumber(ARGV[6])), job)
     put('ZREM', K.open, job)
+    leave_line(job, record[9])
     queue_callback(job, born and born.callback, natural(record[5], 1))
     lost = lost + 1
   else
     put('LPUSH', K.queue .. queue, job)
     back = back + 1
   end
+  free_place(job, record[10])
   tell(change_of(job, event, failing and 'failed' or 'queued', queue))
 end
 

@@ -41,6 +41,11 @@ def fine(context: Context) -> None:
         ({"backoff": "0s"}, "backoff '0s': must be more than zero"),
         ({"backoff": ()}, "backoff (): needs waits"),
         ({"backoff": 15}, "backoff 15: needs waits"),
+        ({"concurrency": 0}, "concurrency 0: needs a whole number of at least 1"),
+        ({"concurrency": "2"}, "concurrency '2': needs a whole number of at least 1"),
+        ({"ordering_key": "json:order_id"}, "ordering_key 'json:order_id': needs header:NAME, json:$.path"),
+        ({"ordering_key": "{json:$.a"}, "ordering_key '{json:$.a': needs its braces in pairs"),
+        ({"ordering_key": 7}, "ordering_key 7: needs text such as json:$.order_id"),
     ],
 )
 def test_a_wrong_word_is_named_with_the_function_and_its_line(words: dict[str, Any], fault: str) -> None:
@@ -50,10 +55,15 @@ def test_a_wrong_word_is_named_with_the_function_and_its_line(words: dict[str, A
     assert re.match(rf"\S*:fine \({re.escape(__file__)}:\d+\): ", str(caught.value))
 
 
-@pytest.mark.parametrize("name", ["concurrency", "ordering_key"])
-def test_what_is_not_offered_is_refused_not_ignored(name: str) -> None:
-    with pytest.raises(TypeError, match=name):
-        Registry().handler("acme", **{name: 1})
+def test_a_worker_tells_how_its_jobs_are_limited_and_ordered() -> None:
+    registry = Registry()
+    registry.handler("acme", concurrency=2, ordering_key="json:$.order_id")(fine)
+    registry.handler("other")(fine)
+
+    assert [(entry.concurrency, entry.ordering_key) for entry in registry.manifest()] == [
+        (2, "json:$.order_id"),
+        (None, None),
+    ]
 
 
 def generator(context: Context) -> Any:
