@@ -1,29 +1,22 @@
-"""Sample events, as each provider would send one; every call makes a new event.
-
-Sources: https://docs.fireflies.ai/graphql-api/webhooks-v2 and /webhooks (V1);
-https://docs.github.com/en/webhooks/webhook-events-and-payloads;
-https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. Make names no fields: its
-sample is our own.
-"""
+"""Sample events, as each provider would send one, from ``samples.toml`` beside this file; every call makes a new event."""
 
 import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from hashlib import sha1
+from pathlib import Path
+from string import Template
 from typing import Any
 from uuid import UUID
 
 from infra.clock import rfc3339, unix_milliseconds
 
-_FIREFLIES_V1 = "Transcription completed"
-_DEFAULT_TYPES = {
-    "fireflies": "meeting.summarized",
-    "github": "ping",
-    "make": "sample",
-    "standard-webhooks": "sample.created",
-}
-_TYPE_HEADERS = {"github": "X-GitHub-Event", "make": "X-Event-Type"}
+_DEFAULT = '{"id": "$id", "type": "$type", "created_at": "$now"}'
+_DEFAULT_TYPE = "sample"
+_JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +33,8 @@ class Sample:
 
 def type_header(provider: str) -> str | None:
     """The header in which a provider names an event's type; None where the body does."""
-    return _TYPE_HEADERS.get(provider)
+    header: str | None = _entry(provider).get("type_header")
+    return header
 
 
 def sample(
@@ -65,63 +59,35 @@ def sample(
     >>> made.headers["X-GitHub-Event"], json.loads(made.body)["ref"]
     ('push', 'refs/heads/main')
     """
-    type_ = type or _DEFAULT_TYPES.get(provider, "sample")
-    headers = {} if (name := type_header(provider)) is None else {name: type_}
-    if provider == "github":
-        headers |= {"X-GitHub-Delivery": _uuid(suffix), "User-Agent": "GitHub-Hookshot/hookline"}
+    entry = _entry(provider)
+    type_ = type or entry.get("type", _DEFAULT_TYPE)
+    digest = sha1(suffix.encode(), usedforsecurity=False).hexdigest()
+    values = {
+        "id": suffix.upper(),
+        "uuid": str(UUID(bytes=suffix[-16:].encode("ascii"))),
+        "number": str(int(digest[:12], 16)),
+        "sha1": digest,
+        "type": type_,
+        "now": rfc3339(now),
+        "seconds": str(unix_milliseconds(now) // 1000),
+        "milliseconds": str(unix_milliseconds(now)),
+    }
+    headers = {"Content-Type": entry.get("content_type", _JSON)}
+    if "type_header" in entry:
+        headers[entry["type_header"]] = type_
+    headers |= {name: Template(text).substitute(values) for name, text in entry.get("headers", {}).items()}
     if body is None:
-        body = json.dumps(_payload(provider, type_, now, suffix)).encode()
+        escaped = values | {"type": json.dumps(type_)[1:-1]}
+        text = entry.get("types", {}).get(type_, entry.get("body", _DEFAULT))
+        body = Template(text).substitute(escaped).encode("utf-8")
     return Sample(body, headers)
 
 
-def _payload(provider: str, type_: str, now: datetime, suffix: str) -> dict[str, Any]:
-    match provider:
-        case "fireflies" if type_ == _FIREFLIES_V1:
-            return {"meetingId": suffix.upper(), "eventType": type_, "clientReferenceId": "hookline-send"}
-        case "fireflies":
-            return {
-                "event": type_,
-                "timestamp": unix_milliseconds(now),
-                "meeting_id": suffix.upper(),
-                "client_reference_id": "hookline-send",
-            }
-        case "github":
-            return _github(type_, suffix)
-        case "make":
-            return {"id": suffix, "sent_at": rfc3339(now), "text": "A sample from hookline send"}
-        case "standard-webhooks":
-            return {"type": type_, "timestamp": rfc3339(now), "data": {"id": suffix}}
-        case _:
-            return {"id": suffix, "type": type_, "created_at": rfc3339(now)}
+def _entry(provider: str) -> Mapping[str, Any]:
+    return _entries().get(provider, {})
 
 
-def _github(type_: str, suffix: str) -> dict[str, Any]:
-    repository = {"id": 1, "name": "sample", "full_name": "hookline/sample", "private": True}
-    sender = {"id": 1, "login": "hookline", "type": "User"}
-    if type_ == "ping":
-        hook = {"type": "Repository", "id": 1, "active": True, "events": ["push"]}
-        return {
-            "zen": "Keep it logically awesome.",
-            "hook_id": 1,
-            "hook": hook,
-            "repository": repository,
-            "sender": sender,
-        }
-    if type_ == "push":
-        digest = sha1(suffix.encode(), usedforsecurity=False).hexdigest()
-        commit = {"id": digest, "message": "A sample from hookline send", "modified": ["README.md"]}
-        return {
-            "ref": "refs/heads/main",
-            "before": "0" * 40,
-            "after": digest,
-            "commits": [commit],
-            "head_commit": commit,
-            "repository": repository,
-            "sender": sender,
-        }
-    return {"repository": repository, "sender": sender}
-
-
-def _uuid(suffix: str) -> str:
-    """GitHub's deliveries are UUIDs; this one is the suffix's last 16 characters."""
-    return str(UUID(bytes=suffix[-16:].encode("ascii")))
+@cache
+def _entries() -> Mapping[str, Mapping[str, Any]]:
+    text = Path(__file__).with_name("samples.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)

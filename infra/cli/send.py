@@ -18,7 +18,7 @@ from infra.clock import Clock, SystemClock
 from infra.errors import HooklineError
 from infra.ids import new_suffix
 from infra.settings import Settings
-from infra.signatures import Scheme, SchemeError, providers
+from infra.signatures import Scheme, SchemeError, SignatureError, providers
 from ingest.sources import Sources, load_sources
 
 _WAIT_SECONDS = 60
@@ -55,8 +55,10 @@ class Sender:
         scheme = _preset(name, sources) if source is None else source.scheme
         if secret is not None:
             keys: tuple[bytes, ...] = (_key(scheme, secret),)
-        elif source is not None and source.secrets:
+        elif source is not None and (source.secrets or not source.scheme.needs_secret):
             keys = source.secrets
+        elif not scheme.needs_secret:
+            keys = ()
         else:
             raise click.UsageError(f"no secret for {name}: give --secret, or set {secret_variable(name)}")
         return cls(provider=name if source is None else source.provider, scheme=scheme, keys=keys)
@@ -75,15 +77,22 @@ class Sender:
         Args:
             signed_url: the address as the receiver knows it, for schemes that sign it.
             type, body: as in `infra.cli.samples.sample`.
+
+        Raises:
+            click.UsageError: the secret can only verify, or the body has not the shape that is signed.
         """
         suffix, now = new_suffix(), clock.now()
         made = sample(self.provider, type=type, body=body, now=now, suffix=suffix)
-        signature = self.scheme.sign(
-            made.body, self.keys, now=now, message_id=f"msg_{suffix}", url=signed_url
-        )
-        headers = {"Content-Type": "application/json", **made.headers, **signature}
+        try:
+            signed = self.scheme.sign_request(
+                made.body, self.keys, now=now, message_id=f"msg_{suffix}", url=signed_url
+            )
+        except (SignatureError, ValueError) as error:
+            raise click.UsageError(f"can't be signed as {self.provider} does: {error}") from None
+        headers = {**made.headers, **signed.headers}
         encoded = {name.encode(): value.encode("utf-8", "surrogateescape") for name, value in headers.items()}
-        return httpx.Request("POST", url, content=made.body, headers=encoded)
+        query = (signed.url or "").removeprefix(signed_url)  # what the scheme adds to the address
+        return httpx.Request("POST", url + query, content=signed.body, headers=encoded)
 
 
 @click.command(name="send")

@@ -1,5 +1,7 @@
 """Signatures: verify what comes in, sign what goes out. One file a family; the providers are data."""
 
+from infra.signatures.asymmetric import Asymmetric
+from infra.signatures.body_signature import BodySignature
 from infra.signatures.errors import (
     SchemeError,
     SecretMissing,
@@ -10,27 +12,46 @@ from infra.signatures.errors import (
     TimestampOutOfTolerance,
 )
 from infra.signatures.hmac_template import HmacTemplate
-from infra.signatures.providers import Provider, providers
+from infra.signatures.json_web_token import JsonWebToken
+from infra.signatures.key_fetching import Fetcher, FetchError, HTTPFetcher, PublishedKeys
+from infra.signatures.keyed_hash import KeyedHash
+from infra.signatures.providers import Batch, Provider, providers
 from infra.signatures.request import Headers, SignedRequest
-from infra.signatures.scheme import Covers, Scheme
+from infra.signatures.scheme import Covers, Scheme, Signed, WantedKeys
+from infra.signatures.sns import SnsMessage
 from infra.signatures.standard_webhooks import new_whsec, standard_webhooks_headers, whsec_key
-from infra.signatures.static import StaticKey
+from infra.signatures.static import SecretInURL, StaticKey
+from infra.signatures.unsigned import Unsigned
 
 __all__ = [
+    "Asymmetric",
+    "Batch",
+    "BodySignature",
     "Covers",
+    "FetchError",
+    "Fetcher",
+    "HTTPFetcher",
     "Headers",
     "HmacTemplate",
+    "JsonWebToken",
+    "KeyedHash",
     "Provider",
+    "PublishedKeys",
     "Scheme",
     "SchemeError",
+    "SecretInURL",
     "SecretMissing",
     "SignatureError",
     "SignatureMalformed",
     "SignatureMismatch",
     "SignatureMissing",
+    "Signed",
     "SignedRequest",
+    "SnsMessage",
     "StaticKey",
     "TimestampOutOfTolerance",
+    "Unsigned",
+    "WantedKeys",
     "new_whsec",
     "providers",
     "standard_webhooks_headers",

@@ -1,7 +1,7 @@
 """Checks that the families share; each raises `SchemeError` with the parameter's name."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from infra.signatures.errors import SchemeError
 
@@ -23,3 +23,14 @@ def one_of(parameter: str, value: str, allowed: Collection[str]) -> None:
     """Refuse a word that is not among those allowed."""
     if value not in allowed:
         raise SchemeError(parameter, f"needs one of: {', '.join(allowed)}")
+
+
+def texts(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """A parameter that may be one text or several.
+
+    >>> texts(None), texts("a"), texts(["a", "b"])
+    ((), ('a',), ('a', 'b'))
+    """
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,7 +1,9 @@
 """What a signature is checked against: the request as it came in."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from infra.signatures.errors import SignatureMalformed, SignatureMissing
 
@@ -50,6 +52,26 @@ class Headers:
             raise SignatureMalformed("the header is sent more than once", header=name.decode("ascii"))
         return values[0]
 
+    def first_of(self, names: Sequence[bytes]) -> bytes:
+        """The one value of the first of these headers that was sent; names in lower case.
+
+        Raises:
+            SignatureMissing, SignatureMalformed: as `only` does.
+        """
+        if len(names) > 1:
+            for name in names:
+                if name in self._values:
+                    return self.only(name)
+        return self.only(names[0])
+
+    def matching(self, pattern: re.Pattern[bytes]) -> list[bytes]:
+        """The names, in lower case, that a pattern matches as a whole."""
+        return [name for name in self._values if pattern.fullmatch(name)]
+
+    def __contains__(self, name: bytes) -> bool:
+        """Whether it was sent at all; `name` in lower case."""
+        return name in self._values
+
     def get(self, name: str) -> str | None:
         """The value as text; None if it is absent, sent twice, empty, or not printable ASCII."""
         values = self._values.get(name.lower().encode("ascii", "replace"), ())
@@ -78,11 +100,33 @@ class SignedRequest:
     Args:
         method: in capitals.
         url: the public URL that the sender called, as it knows it; None if no public URL is configured.
+        query: what followed the question mark of the path, as it came, whether a public URL is configured or not.
         headers: as they came.
         body: the raw bytes, before anything parses them.
     """
 
     method: str = "POST"
     url: str | None = field(default=None, repr=False)
+    query: bytes = field(default=b"", repr=False)
     headers: Headers
     body: bytes = field(repr=False)
+
+
+def form_fields(text: bytes, *, most: int) -> list[tuple[bytes, bytes]]:
+    """Names and values of a form, or of a URL's query, as the bytes that they stand for, in their order.
+
+    Raises:
+        SignatureMalformed: more than so many.
+
+    >>> form_fields(b"Body=caf%C3%A9+au&n=", most=10)
+    [(b'Body', b'caf\\xc3\\xa9 au'), (b'n', b'')]
+    """
+    readable = text.decode("utf-8", "surrogateescape")
+    try:
+        pairs = parse_qsl(readable, keep_blank_values=True, errors="surrogateescape", max_num_fields=most)
+    except ValueError:
+        raise SignatureMalformed(f"more than {most} fields") from None
+    return [
+        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
+        for name, value in pairs
+    ]

@@ -1,4 +1,4 @@
-"""The family of static keys: a bearer token, an API key in a header of any name.
+"""The family of static keys: a bearer token, an API key in a header of any name, user and password, a secret in the URL.
 
 It covers the ``request``. The key travels inside TLS with everything else and is bound to no part of it, so there is no part
 that it vouches for less than for another: whoever holds it made the whole request, as with any bearer token or API key. (An
@@ -6,31 +6,75 @@ HMAC over the body is narrower: a proxy may add a header to a request whose sign
 not give is a signed content: two requests with the same key are two events, unless an id says that they are one.
 """
 
+from abc import abstractmethod
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from hmac import compare_digest
-from typing import ClassVar
+from urllib.parse import quote_plus
 
 from infra.signatures.errors import (
     SchemeError,
     SecretMissing,
     SignatureMalformed,
     SignatureMismatch,
+    SignatureMissing,
 )
+from infra.signatures.keys import read_shared_key
 from infra.signatures.parameters import header_name
-from infra.signatures.request import SignedRequest
-from infra.signatures.scheme import Covers
+from infra.signatures.request import SignedRequest, form_fields
+from infra.signatures.scheme import Covers, Scheme, Signed
+
+_MOST_PARAMETERS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class StaticKey:
-    """A secret that is sent as it is.
+class _Static(Scheme):
+    """A secret that is sent as it is."""
+
+    @property
+    def covers(self) -> Covers:
+        return "request"
+
+    def key(self, secret: str) -> bytes:
+        return read_shared_key(secret)
+
+    def verify(
+        self,
+        request: SignedRequest,
+        keys: Sequence[bytes],
+        now: datetime,  # noqa: ARG002 - a key has no age
+        published: bytes | None = None,  # noqa: ARG002
+    ) -> None:
+        if not keys:
+            raise SecretMissing("the source has no secret")
+        sent = self._sent(request)
+        for key in keys:
+            if compare_digest(self._spelled(key), sent):
+                return
+        raise SignatureMismatch("no secret of the source is the one that was sent", scheme=self.summary)
+
+    def signed_content(self, request: SignedRequest) -> None:  # noqa: ARG002 - a static key signs nothing
+        return None
+
+    @abstractmethod
+    def _sent(self, request: SignedRequest) -> bytes:
+        """What was sent as the secret."""
+
+    def _spelled(self, key: bytes) -> bytes:
+        return key
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticKey(_Static):
+    """A secret in a header.
 
     Args:
         header: the header that carries it.
-        auth_scheme: the word before it, such as ``Bearer``, in any case (RFC 9110, section 11.1); empty for none.
+        auth_scheme: the word before it, such as ``Bearer``, in any case (RFC 9110, section 11.1); empty for none. With
+            ``Basic`` the secret is ``user:password`` (RFC 7617).
 
     >>> from infra.signatures.request import Headers
     >>> scheme = StaticKey(header="X-Make-ApiKey")
@@ -40,10 +84,6 @@ class StaticKey:
 
     header: str
     auth_scheme: str = ""
-
-    covers: ClassVar[Covers] = "request"
-    has_timestamp: ClassVar[bool] = False
-    needs_url: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _ = self._header  # touched here, so that a fault shows at start
@@ -56,27 +96,27 @@ class StaticKey:
     def _auth_scheme(self) -> bytes:
         return self.auth_scheme.encode("ascii").lower()
 
+    @property
+    def summary(self) -> str:
+        return f"static key in {self.header}"
+
     def key(self, secret: str) -> bytes:
-        key = secret.strip().encode("utf-8", "surrogateescape")
-        if not key:
-            raise SchemeError("secret", "is empty")
+        key = super().key(secret)
+        if self._auth_scheme == b"basic" and b":" not in key:
+            raise SchemeError("secret", "needs user:password")
         return key
 
-    def verify(self, request: SignedRequest, keys: Sequence[bytes], now: datetime) -> None:  # noqa: ARG002 - a key has no age
-        if not keys:
-            raise SecretMissing("the source has no secret")
+    def _sent(self, request: SignedRequest) -> bytes:
         sent = request.headers.only(self._header)
-        if self._auth_scheme:
-            word, _, sent = sent.partition(b" ")
-            if word.lower() != self._auth_scheme:
-                raise SignatureMalformed(f"the header doesn't say {self.auth_scheme}", header=self.header)
-        for key in keys:
-            if compare_digest(key, sent):
-                return
-        raise SignatureMismatch("no secret of the source is the one that was sent", header=self.header)
+        if not self._auth_scheme:
+            return sent
+        word, _, credential = sent.partition(b" ")
+        if word.lower() != self._auth_scheme:
+            raise SignatureMalformed(f"the header doesn't say {self.auth_scheme}", header=self.header)
+        return credential
 
-    def signed_content(self, request: SignedRequest) -> None:  # noqa: ARG002 - a static key signs nothing
-        return None
+    def _spelled(self, key: bytes) -> bytes:
+        return b64encode(key) if self._auth_scheme == b"basic" else key
 
     def sign(
         self,
@@ -90,5 +130,59 @@ class StaticKey:
     ) -> dict[str, str]:
         if not keys:
             raise ValueError("needs a key")
-        credential = keys[0].decode("utf-8", "surrogateescape")
+        credential = self._spelled(keys[0]).decode("utf-8", "surrogateescape")
         return {self.header: f"{self.auth_scheme} {credential}" if self.auth_scheme else credential}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretInURL(_Static):
+    """A secret in the URL's query, for senders that can do nothing else. Logs of proxies may keep it.
+
+    Args:
+        parameter: its name.
+    """
+
+    parameter: str = "token"
+
+    @property
+    def summary(self) -> str:
+        return f"static key in ?{self.parameter}="
+
+    def _sent(self, request: SignedRequest) -> bytes:
+        pairs = form_fields(request.query, most=_MOST_PARAMETERS)
+        sent = [value for name, value in pairs if name == self.parameter.encode("utf-8")]
+        if not sent:
+            raise SignatureMissing("the URL's parameter is absent", parameter=self.parameter)
+        if len(sent) > 1:
+            raise SignatureMalformed("the URL's parameter is sent more than once", parameter=self.parameter)
+        return sent[0]
+
+    def sign(
+        self,
+        body: bytes,  # noqa: ARG002 - it stands in the URL
+        keys: Sequence[bytes],
+        *,
+        now: datetime,  # noqa: ARG002
+        message_id: str | None = None,  # noqa: ARG002
+        method: str = "POST",  # noqa: ARG002
+        url: str | None = None,  # noqa: ARG002
+    ) -> dict[str, str]:
+        if not keys:
+            raise ValueError("needs a key")
+        return {}
+
+    def sign_request(
+        self,
+        body: bytes,
+        keys: Sequence[bytes],
+        *,
+        now: datetime,
+        message_id: str | None = None,
+        method: str = "POST",
+        url: str | None = None,
+    ) -> Signed:
+        if url is None:
+            raise ValueError("needs the url, for the key stands in it")
+        headers = self.sign(body, keys, now=now, message_id=message_id, method=method, url=url)
+        mark = "&" if "?" in url else "?"
+        return Signed(headers=headers, body=body, url=f"{url}{mark}{self.parameter}={quote_plus(keys[0])}")

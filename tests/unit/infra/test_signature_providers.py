@@ -19,8 +19,10 @@ ENTRY: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", sorted(providers()))
 def test_a_provider_names_the_sources_of_its_facts(name: str) -> None:
-    assert providers()[name].sources
-    assert all(re.match(r"https://\S+$", source) for source in providers()[name].sources)
+    provider = providers()[name]
+    assert provider.sources
+    for source in provider.sources:
+        assert re.match(r"https://\S+$", source) or provider.grade == "third-party"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,9 @@ def test_a_new_provider_is_an_entry() -> None:
         ({"schemes": {"x": {"family": "hmac", "header": "S", "saltt": "x"}}}, "provider acme: .*saltt"),
         ({"event_id": ["jsn:$.id"]}, "provider acme: needs header:NAME"),
         ({"titel": "Acme"}, "provider acme: titel is not a key"),
+        ({"scheme": "v9"}, "provider acme: has no scheme v9"),
+        ({"grade": "best"}, "provider acme: needs a `grade`"),
+        ({"handshakes": [{"kind": "dance"}]}, "provider acme: has a handshake of no kind"),
     ],
 )
 def test_a_wrong_entry_is_named(change: dict[str, object], message: str) -> None:
@@ -88,3 +93,25 @@ def test_a_source_can_not_ask_for_what_the_provider_has_not(
     with pytest.raises(SchemeError) as caught:
         providers()[provider].build_scheme(scheme, parameters)
     assert caught.value.parameter == parameter
+
+
+def test_a_scheme_can_be_like_another_providers() -> None:
+    like = {"x": {"like": "acme/hmac", "encoding": "base64"}}
+    table = read_providers({"acme": ENTRY, "other": ENTRY | {"schemes": like}})
+    assert table["other"].schemes["x"] == {**ENTRY["schemes"]["hmac"], "encoding": "base64"}
+
+
+def test_a_batch_and_a_handshake_are_data() -> None:
+    line, slack = providers()["line"], providers()["slack"]
+    assert line.batch is not None
+    assert (line.batch.items, line.batch.event_id) == ("$.events", ("json:$.webhookEventId",))
+    assert [handshake["kind"] for handshake in slack.handshakes] == ["echo-json"]
+    batched = {name for name, provider in providers().items() if provider.batch}
+    assert batched == {"adyen", "hubspot", "line", "microsoft-graph", "sendgrid"}
+
+
+@pytest.mark.parametrize("name", sorted(providers()))
+def test_what_is_used_as_a_pattern_can_be_one(name: str) -> None:
+    for handshake in providers()[name].handshakes:
+        assert isinstance(handshake["signed"], bool)
+        re.compile(handshake.get("host", ""))

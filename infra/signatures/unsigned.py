@@ -1,0 +1,52 @@
+"""The family that proves nothing: for senders that sign nothing, where the operator asks for it by name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from infra.signatures.request import SignedRequest
+from infra.signatures.scheme import Covers, Scheme
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsigned(Scheme):
+    """Everybody is believed. It covers ``nothing``, and no secret is needed.
+
+    >>> Unsigned().covers
+    'nothing'
+    """
+
+    @property
+    def covers(self) -> Covers:
+        return "nothing"
+
+    @property
+    def summary(self) -> str:
+        return "no signature: whoever knows the address is believed"
+
+    @property
+    def needs_secret(self) -> bool:
+        return False
+
+    def key(self, secret: str) -> bytes:
+        return secret.encode("utf-8", "surrogateescape")
+
+    def verify(
+        self, request: SignedRequest, keys: Sequence[bytes], now: datetime, published: bytes | None = None
+    ) -> None:
+        pass
+
+    def signed_content(self, request: SignedRequest) -> None:  # noqa: ARG002 - nothing is signed
+        return None
+
+    def sign(
+        self,
+        body: bytes,  # noqa: ARG002
+        keys: Sequence[bytes],  # noqa: ARG002
+        *,
+        now: datetime,  # noqa: ARG002
+        message_id: str | None = None,  # noqa: ARG002
+        method: str = "POST",  # noqa: ARG002
+        url: str | None = None,  # noqa: ARG002
+    ) -> dict[str, str]:
+        return {}
