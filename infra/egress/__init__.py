@@ -1,8 +1,16 @@
 """What may be called: the policy, the check of a URL, and the transport that keeps to them."""
 
-from infra.egress.errors import AddressRefused, Blocked, EgressError, Unreachable, URLRefused
+from infra.egress.errors import (
+    AddressRefused,
+    Blocked,
+    EgressError,
+    NoConnection,
+    Unreachable,
+    URLRefused,
+)
 from infra.egress.policy import CheckedURL, EgressPolicy, check_address, check_url
-from infra.egress.transport import GuardedTransport, Resolve, guarded_client, resolve_by_system
+from infra.egress.resolving import Resolve
+from infra.egress.transport import GuardedTransport, guarded_client
 
 __all__ = [
     "AddressRefused",
@@ -11,11 +19,11 @@ __all__ = [
     "EgressError",
     "EgressPolicy",
     "GuardedTransport",
+    "NoConnection",
     "Resolve",
     "URLRefused",
     "Unreachable",
     "check_address",
     "check_url",
     "guarded_client",
-    "resolve_by_system",
 ]

@@ -5,9 +5,10 @@ EgressError
 │   ├── URLRefused         by the URL's text, or by the literal address in it
 │   └── AddressRefused     by an address that its name stands for
 └── Unreachable            there was no proper answer: may be tried again
-    ├── NameUnresolved
-    ├── ConnectionFailed
-    ├── TLSFailed
+    ├── NoConnection       nothing was sent
+    │   ├── NameUnresolved
+    │   ├── ConnectionFailed
+    │   └── TLSFailed
     ├── ConnectionBroken   it was cut, or what came was not HTTP
     ├── DeadlinePassed
     └── ReplyTooLarge
@@ -43,15 +44,19 @@ class Unreachable(EgressError):
     """Nobody answered as they should; another time they may."""
 
 
-class NameUnresolved(Unreachable):
+class NoConnection(Unreachable):
+    """It did not come to a request: the host is at fault, whatever the path."""
+
+
+class NameUnresolved(NoConnection):
     """The host's name has no address, or none was found in time."""
 
 
-class ConnectionFailed(Unreachable):
+class ConnectionFailed(NoConnection):
     """No connection came about."""
 
 
-class TLSFailed(Unreachable):
+class TLSFailed(NoConnection):
     """The handshake failed, or the certificate does not hold."""
 
 

@@ -11,21 +11,31 @@ write a receiver on their own machine.
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 import httpx
 
 from infra.egress.addresses import Address, is_public
 from infra.egress.errors import AddressRefused, URLRefused
-from infra.settings import Network
+from infra.settings import Network, Settings
 
 MAX_URL: Final = 2048
 _TOO_LONG: Final = f"a URL has {MAX_URL} characters at the most"
 _MAX_NAME: Final = 253
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _LOCALHOST: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
-_INTERNAL_SUFFIXES: Final = (".localhost", ".localdomain", ".local", ".internal", ".onion")
+_INTERNAL_SUFFIXES: Final = (
+    ".localhost",
+    ".localdomain",
+    ".local",
+    ".internal",
+    ".onion",
+    ".home.arpa",
+    ".svc",
+)
+
+_OTHER_HOST: Final = "only hosts that HOOKLINE_CALLBACK_HOSTS lists are called"
 
 _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 _NETLOC = re.compile(
@@ -41,17 +51,35 @@ class EgressPolicy:
 
     Args:
         allow: addresses that are called whatever they are, by ``http`` too and on any port.
-        public: whether public addresses are called besides, by ``https`` on `ports`.
+        hosts: if any, only these are called besides: names, ``*.make.com`` for all names below one, or addresses.
         ports: where ``https`` may go.
     """
 
     allow: tuple[Network, ...] = ()
-    public: bool = False
+    hosts: tuple[str, ...] = ()
     ports: frozenset[int] = frozenset({443, 8443})
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the settings say."""
+        return cls(
+            allow=settings.callback_allow, hosts=settings.callback_hosts, ports=settings.callback_ports
+        )
 
     def lists(self, address: Address) -> bool:
         """Whether `allow` has the address."""
         return any(address in network for network in self.allow)
+
+    def takes_host(self, host: str) -> bool:
+        """Whether `hosts` lets a host through.
+
+        >>> policy = EgressPolicy(hosts=("hooks.zapier.com", "*.make.com"))
+        >>> [policy.takes_host(host) for host in ("hooks.zapier.com", "hook.eu2.make.com", "make.com", "evilmake.com")]
+        [True, True, False, False]
+        """
+        return not self.hosts or any(
+            host.endswith(known[1:]) if known.startswith("*.") else host == known for known in self.hosts
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +88,7 @@ class CheckedURL:
 
     Args:
         host: a name or a literal address, lower case, without brackets.
+        literal: the host, if it is an address.
         listed_only: it may go to addresses of `EgressPolicy.allow` only, for it is not ``https`` on an allowed port.
     """
 
@@ -67,12 +96,13 @@ class CheckedURL:
     scheme: str
     host: str
     port: int
+    literal: Address | None
     listed_only: bool
 
     @property
-    def literal(self) -> Address | None:
-        """The host, if it is an address."""
-        return _literal(self.host)
+    def default_port(self) -> bool:
+        """Whether the port is the scheme's own, which ``Host`` leaves out."""
+        return self.port == _DEFAULT_PORTS[self.scheme]
 
 
 def check_url(url: object, policy: EgressPolicy) -> CheckedURL:
@@ -97,10 +127,15 @@ def check_url(url: object, policy: EgressPolicy) -> CheckedURL:
         raise URLRefused(_TOO_LONG)
     scheme, host, port = _parse(url)
     open_port = scheme == "https" and port in policy.ports
-    checked = CheckedURL(url=url, scheme=scheme, host=host, port=port, listed_only=not open_port)
-    if (address := checked.literal) is not None:
+    address = _literal(host)
+    checked = CheckedURL(
+        url=url, scheme=scheme, host=host, port=port, literal=address, listed_only=not open_port
+    )
+    if address is not None:
         if reason := _refusal(address, policy, listed_only=checked.listed_only):
             raise URLRefused(reason)
+        if not policy.lists(address) and not policy.takes_host(host):
+            raise URLRefused(_OTHER_HOST)
         return checked
     _check_name(checked, policy)
     return checked
@@ -112,7 +147,7 @@ def check_address(address: Address, policy: EgressPolicy, *, listed_only: bool =
     Raises:
         AddressRefused: with the reason in words, which don't repeat the address.
 
-    >>> check_address(ip_address("10.0.0.1"), EgressPolicy(public=True))
+    >>> check_address(ip_address("10.0.0.1"), EgressPolicy())
     Traceback (most recent call last):
         ...
     infra.egress.errors.AddressRefused: the address is not a public one
@@ -124,8 +159,6 @@ def check_address(address: Address, policy: EgressPolicy, *, listed_only: bool =
 def _refusal(address: Address, policy: EgressPolicy, *, listed_only: bool) -> str | None:
     if policy.lists(address):
         return None
-    if not policy.public:
-        return "only addresses that HOOKLINE_CALLBACK_ALLOW lists are called"
     if listed_only:
         return (
             "only https on the allowed ports is called, but for addresses that HOOKLINE_CALLBACK_ALLOW lists"
@@ -174,6 +207,8 @@ def _check_name(checked: CheckedURL, policy: EgressPolicy) -> None:
     if checked.listed_only:
         ports = ", ".join(str(port) for port in sorted(policy.ports))
         raise URLRefused(f"only these ports are called: {ports}")
+    if not policy.takes_host(host):
+        raise URLRefused(_OTHER_HOST)
 
 
 def _literal(host: str) -> Address | None:

@@ -77,6 +77,11 @@ class Inbox:
             )
         return self.url(name)
 
+    def forget(self, name: str) -> None:
+        """From here on this address takes everything."""
+        with self._changed:
+            self._script[f"/{name}"].clear()
+
     def posts(self, name: str) -> list[Post]:
         with self._changed:
             return list(self._posts[f"/{name}"])

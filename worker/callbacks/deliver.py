@@ -4,17 +4,20 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import httpx
 
 from infra.clock import Clock
-from infra.egress import Blocked, EgressError, EgressPolicy, check_url
+from infra.egress import Blocked, EgressError, NoConnection, URLRefused
 from infra.ledger.records import CallbackAttempt, Delivery, DueCallback
 from infra.signatures import standard_webhooks_headers
 from worker.callbacks.payload import callback_body
+from worker.callbacks.receivers import Result
 from worker.callbacks.schedule import Answered, Decision, Outcome, Refused, Unanswered, decide, spread
 
 MAX_KEPT: Final = 4 * 1024
@@ -29,22 +32,30 @@ def _user_agent() -> str:
         return "Hookline/0"
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One attempt: what is recorded of it, what it says of the receiver, and for how long that wants to be left alone."""
+
+    delivery: Delivery
+    result: Result
+    pause: timedelta | None = None
+
+
 class Sender:
     """Makes single attempts; when the next one is due, the ledger keeps.
 
     Args:
-        client: over the guarded transport (`infra.egress.guarded_client`).
+        transport: the guarded one (`infra.egress.GuardedTransport`).
         secrets_for: a source's ``whsec_…`` secrets, newest first; every one signs.
         schedule: the waits between attempts.
         jitter: a random number from 0 to 1, such as `random.random`.
         timeout: of one attempt, in all.
         status_url: a job's link, by the job's id; None without a public URL.
-        policy: what may be called.
     """
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         *,
         secrets_for: Callable[[str], tuple[str, ...]],
         clock: Clock,
@@ -52,19 +63,17 @@ class Sender:
         jitter: Callable[[], float],
         timeout: timedelta,
         status_url: Callable[[str], str | None],
-        policy: EgressPolicy,
     ) -> None:
-        self._client = client
+        self._transport = transport
         self._secrets_for = secrets_for
         self._clock = clock
         self._schedule = schedule
         self._jitter = jitter
         self._timeout = timeout
         self._status_url = status_url
-        self._policy = policy
         self._user_agent = _user_agent()
 
-    async def send(self, due: DueCallback) -> Delivery:
+    async def send(self, due: DueCallback) -> Sent:
         """POST it once. Whatever goes wrong is in the answer; only a cancellation is raised."""
         number = due.attempts + 1
         at = self._clock.now()
@@ -74,7 +83,7 @@ class Sender:
         duration = timedelta(seconds=stopwatch() - begun)
         decision = decide(outcome, attempt=number, now=self._clock.now(), schedule=self._schedule)
         delivered = isinstance(outcome, Answered) and outcome.delivered
-        return Delivery(
+        delivery = Delivery(
             callback=due,
             attempt=CallbackAttempt(
                 number=number,
@@ -88,14 +97,18 @@ class Sender:
             retry_after=self._wait(decision),
             reason=decision.reason,
         )
+        return Sent(delivery, outcome.result, pause=decision.wait if decision.exact else None)
+
+    async def aclose(self) -> None:
+        """Close the connections that are kept."""
+        await self._transport.aclose()
 
     async def _post(self, due: DueCallback, at: datetime) -> tuple[Outcome, str]:
         """What became of it, and the beginning of the reply."""
         try:
-            check_url(due.url, self._policy)
             secrets = self._secrets_for(due.job.source)
             if not secrets:
-                return Unanswered(reason="there is no secret to sign with, so nothing was sent"), ""
+                return _unsent("there is no secret to sign with, so nothing was sent"), ""
             body = callback_body(due.job, status_url=self._status_url(due.job.id))
             headers = {
                 "Content-Type": "application/json",
@@ -104,23 +117,47 @@ class Sender:
                 **standard_webhooks_headers(secrets, message_id=due.id, timestamp=at, body=body),
             }
             seconds = self._timeout.total_seconds()
-            async with self._client.stream(
-                "POST", due.url, content=body, headers=headers, timeout=seconds, follow_redirects=False
-            ) as reply:
+            request = httpx.Request(
+                "POST",
+                _read(due.url),
+                headers=headers,
+                content=body,
+                extensions={"timeout": {"pool": seconds}},
+            )
+            reply = await self._transport.handle_async_request(request)
+            try:
                 retry_after = reply.headers.get("Retry-After")
                 return Answered(status=reply.status_code, retry_after=retry_after), await _beginning(reply)
+            finally:
+                await reply.aclose()
         except Blocked as refusal:
             return Refused(reason=refusal.reason), ""
+        except NoConnection as failure:
+            return Unanswered(reason=failure.reason, result=Result.UNREACHABLE), ""
         except EgressError as failure:
             return Unanswered(reason=failure.reason), ""
         except Exception as error:  # noqa: BLE001 - one callback's fault must not stop the others
             _log.error("callback %s could not be sent: %s", due.id, type(error).__name__)
-            return Unanswered(reason=f"it could not be sent ({type(error).__name__})"), ""
+            return _unsent(f"it could not be sent ({type(error).__name__})"), ""
 
     def _wait(self, decision: Decision) -> timedelta | None:
         if decision.wait is None or decision.exact:
             return decision.wait
         return spread(decision.wait, self._jitter())
+
+
+def _unsent(reason: str) -> Unanswered:
+    return Unanswered(reason=reason, result=Result.UNSENT)
+
+
+@lru_cache(maxsize=1024)
+def _read(url: str) -> httpx.URL:
+    try:
+        read = httpx.URL(url)
+        read.host  # noqa: B018 - raises where the host is none
+    except (httpx.InvalidURL, ValueError):
+        raise URLRefused("this is not a URL") from None
+    return read
 
 
 async def _beginning(reply: httpx.Response) -> str:

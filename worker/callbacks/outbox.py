@@ -3,27 +3,41 @@
 import asyncio
 import logging
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol, cast
 
 from infra.ledger import Ledger, LedgerError
 from infra.ledger.records import Delivery, DueCallback
+from infra.ledger.scripts import BATCH
+from worker.callbacks.deliver import Sent
+from worker.callbacks.lanes import Lanes
+from worker.callbacks.receivers import Receiver, Receivers
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 64
-_MARGIN = timedelta(seconds=15)
-_PAUSE = timedelta(seconds=1)
-_PATIENCE = timedelta(seconds=5)
+AT_ONCE: Final = 512
+WAITING_MOST: Final = 256
+HURRIED_LEAST: Final = 64
+"""So many that wait only for those before them keep all lines busy while more are being taken."""
+
+_MARGIN: Final = timedelta(seconds=15)
+_TO_RECORD: Final = timedelta(seconds=3)
+_PAUSE: Final = timedelta(seconds=1)
+_PATIENCE: Final = 5.0
 
 
 class Sends(Protocol):
     """One attempt at a callback; never raises but for its cancellation."""
 
-    async def send(self, due: DueCallback) -> Delivery: ...
+    async def send(self, due: DueCallback) -> Sent: ...
+
+    async def aclose(self) -> None: ...
 
 
 class Outbox:
     """Empties the ledger's outbox.
+
+    A callback that is taken waits in its receiver's lane until `receivers` lets it begin. When the lanes are full of what
+    waits for slow receivers, more is taken all the same, to find what others can have at once.
 
     Args:
         sender: this process, as the ledger knows who holds a callback.
@@ -32,10 +46,19 @@ class Outbox:
     """
 
     def __init__(
-        self, ledger: Ledger, sends: Sends, *, sender: str, attempt_limit: timedelta, look_every: timedelta
+        self,
+        ledger: Ledger,
+        sends: Sends,
+        receivers: Receivers,
+        *,
+        sender: str,
+        attempt_limit: timedelta,
+        look_every: timedelta,
     ) -> None:
         self._ledger = ledger
         self._sends = sends
+        self._receivers = receivers
+        self._lanes = Lanes(receivers)
         self._sender = sender
         self._hold = attempt_limit + _MARGIN
         self._look_every = look_every
@@ -44,6 +67,7 @@ class Outbox:
         self._sending: set[asyncio.Task[None]] = set()
         self._sent: list[Delivery] = []
         self._changed = asyncio.Event()
+        self._next_begin: asyncio.Handle | None = None
 
     def look(self) -> None:
         """A callback may be due."""
@@ -64,9 +88,13 @@ class Outbox:
     async def drain(self) -> None:
         """Let attempts under way end and record them. Nothing new is taken; what takes too long falls due again."""
         await self._finish_turn()
-        if self._sending:
-            await asyncio.wait(self._sending, timeout=_PATIENCE.total_seconds())
+        self._lanes.let_go_of_slow()
+        limit = asyncio.get_running_loop().time() + _PATIENCE
+        while self._sending and (left := limit - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._sending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            self._begin()
         await self._record()
+        await self._close()
 
     async def empty(self) -> None:
         """Send all that is due, for a worker that ends when there is no more to do.
@@ -76,45 +104,85 @@ class Outbox:
         """
         await self._finish_turn()
         while True:
-            await self._turn()
-            if not self._sending:
-                return
-            await asyncio.wait(self._sending)
+            self._changed.clear()
+            wait = await self._turn()
+            if not self._sending and not self._lanes and not self._sent:
+                break
+            await self._pause(wait)
+        await self._close()
 
     async def _finish_turn(self) -> None:
         """Let a turn end that `run` was cancelled in: what it takes is held for us, and nobody else would send it for a while."""
         if self._turning is not None:
             await asyncio.gather(self._turning, return_exceptions=True)
 
+    async def _close(self) -> None:
+        if self._next_begin is not None:
+            self._next_begin.cancel()
+        await self._sends.aclose()
+
     async def _turn(self) -> timedelta:
+        """Record, and take more if there is a use for it. Returns how long to wait for the next turn."""
         await self._record()
-        free = AT_ONCE - len(self._sending)
-        if free <= 0:
+        if not self._hungry():
             return self._look_every
+        begun_at = asyncio.get_running_loop().time()
         self._sequence += 1
         due, wait = await self._ledger.callbacks.due(
-            self._sender, sequence=self._sequence, most=free, hold=self._hold
+            self._sender, sequence=self._sequence, most=BATCH, hold=self._hold
         )
+        until = begun_at + (_MARGIN - _TO_RECORD).total_seconds()
         for one in due:
-            task = asyncio.create_task(self._send(one))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._lanes.put(one, until=until)
+        self._begin()
+        self._lanes.trim(WAITING_MOST)
         return self._look_every if wait is None else min(wait, self._look_every)
 
-    async def _send(self, due: DueCallback) -> None:
-        delivery = await self._sends.send(due)
-        self._sent.append(delivery)
-        log.info(
-            "callback %s",
-            delivery.status,
-            extra={"callback": due.id, "job": due.job.id, "http_status": delivery.attempt.status, "attempt": delivery.attempt.number,
-                   "reason": delivery.reason or delivery.attempt.error},
-        )  # fmt: skip
+    def _hungry(self) -> bool:
+        if len(self._sending) >= AT_ONCE:
+            return False
+        return len(self._lanes) < WAITING_MOST or self._lanes.hurried < HURRIED_LEAST
+
+    def _begin(self) -> None:
+        """Send what may be sent now, and come back when more may."""
+        loop = asyncio.get_running_loop()
+        for receiver, due in self._lanes.begin(loop.time(), most=AT_ONCE - len(self._sending)):
+            task = asyncio.create_task(self._send(receiver, due))
+            self._sending.add(task)
+        if self._next_begin is not None:
+            self._next_begin.cancel()
+        self._next_begin = (
+            loop.call_later(self._lanes.soonest, self._begin_later) if self._lanes.soonest < 3600 else None
+        )
+
+    def _begin_later(self) -> None:
+        self._begin()
         self._changed.set()
+
+    async def _send(self, receiver: Receiver, due: DueCallback) -> None:
+        try:
+            sent = await self._sends.send(due)
+        finally:
+            self._sending.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        now = asyncio.get_running_loop().time()
+        pause = 0.0 if sent.pause is None else sent.pause.total_seconds()
+        self._receivers.end(receiver, sent.result, now, pause=pause)
+        delivery = sent.delivery
+        self._sent.append(delivery)
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "callback %s",
+                delivery.status,
+                extra={"callback": due.id, "job": due.job.id, "http_status": delivery.attempt.status,
+                       "attempt": delivery.attempt.number, "reason": delivery.reason or delivery.attempt.error},
+            )  # fmt: skip
+        self._changed.set()
+        if self._lanes:
+            self._begin()
 
     async def _record(self) -> None:
         while self._sent:
-            batch = self._sent[:100]
+            batch = self._sent[:BATCH]
             await self._ledger.callbacks.record(batch)
             del self._sent[: len(batch)]
 

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Final
 
 from infra.ledger.records import CallbackStatus
+from worker.callbacks.receivers import Result
 
 SPREAD: Final = 0.2
 _THROTTLING: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -32,15 +33,23 @@ class Answered:
         """Whether the receiver took it: any 2xx."""
         return self.status // 100 == 2
 
+    @property
+    def result(self) -> Result:
+        """What it says of the receiver."""
+        if self.delivered:
+            return Result.TAKEN
+        return Result.THROTTLED if self.status == HTTPStatus.TOO_MANY_REQUESTS else Result.REFUSED
+
     def __str__(self) -> str:
         return f"the receiver answered {self.status}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unanswered:
-    """There was no answer, for a reason in words."""
+    """There was no answer, for a reason in words, and as far as the receiver has to do with it."""
 
     reason: str
+    result: Result = Result.SILENT
 
     def __str__(self) -> str:
         return self.reason
@@ -51,6 +60,7 @@ class Refused:
     """The guard did not let it out, for a reason in words."""
 
     reason: str
+    result: Result = Result.UNSENT
 
     def __str__(self) -> str:
         return self.reason

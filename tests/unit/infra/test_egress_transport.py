@@ -1,15 +1,9 @@
 """The guarded transport against receivers and resolvers of the test's own."""
 
 import asyncio
-import json
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_network
-from pathlib import Path
-from typing import Any
 
-import httpcore
 import httpx
 import pytest
 
@@ -22,71 +16,19 @@ from infra.egress import (
     URLRefused,
     guarded_client,
 )
+from infra.egress.connection import Connection
+from infra.egress.dialling import MAX_ANSWERS, dial_by_socket
 from infra.egress.errors import ConnectionFailed, DeadlinePassed, NameUnresolved, ReplyTooLarge, TLSFailed
-from infra.egress.transport import MAX_ANSWERS
-
-DATA = Path(__file__).parents[2] / "data"
-LISTED = (ip_network("127.0.0.1/32"),)
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: session=1; Path=/\r\n\r\nok"
-
-
-class Server:
-    """Listens on a free loopback port, keeps the heads of the requests, and answers all of them alike."""
-
-    def __init__(self, answer: bytes = OK) -> None:
-        self.answer = answer
-        self.heads: list[bytes] = []
-        self.server_names: list[str | None] = []
-        self.port = 0
-
-    @asynccontextmanager
-    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["Server"]:
-        if tls is not None:
-            tls.sni_callback = lambda _socket, name, _context: self.server_names.append(name)
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
-        self.port = server.sockets[0].getsockname()[1]
-        async with server:
-            yield self
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            self.heads.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(self.answer)
-            await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
-class Resolver:
-    """Answers from a script, the last line again and again, and counts the questions."""
-
-    def __init__(self, *answers: Sequence[str] | OSError) -> None:
-        self._answers = list(answers)
-        self.questions: list[tuple[str, int]] = []
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.questions.append((host, port))
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-
-def named(port: int) -> EgressPolicy:
-    """Lets a name's https through to the server's port."""
-    return EgressPolicy(allow=LISTED, ports=frozenset({port}))
-
-
-def trusting() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=DATA / "receiver_example.pem")
-
-
-def certified() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(DATA / "receiver_example.pem")
-    return context
+from tests.unit.infra.egress_servers import (
+    LISTED,
+    Resolver,
+    Server,
+    certified,
+    hostile_urls,
+    named,
+    serving,
+    trusting,
+)
 
 
 def test_a_listed_address_is_reached_and_no_cookie_is_kept() -> None:
@@ -98,7 +40,7 @@ def test_a_listed_address_is_reached_and_no_cookie_is_kept() -> None:
             for _ in range(2):
                 reply = await client.get(f"http://127.0.0.1:{server.port}/")
                 assert (reply.status_code, reply.text) == (200, "ok")
-            assert len(server.heads) == 2
+            assert (len(server.heads), server.connections) == (2, 1)
             assert all(b"cookie" not in head.lower() for head in server.heads)
             assert b"Accept-Encoding: identity" in server.heads[0]
 
@@ -137,6 +79,7 @@ def test_the_requests_own_extensions_change_neither_name_nor_target() -> None:
 
 @pytest.mark.parametrize("host", ["other.example", "receiver.example.evil.example"])
 def test_a_certificate_of_another_name_does_not_hold(host: str) -> None:
+    """F68: it may be mended, so it is tried again."""
     async def scenario() -> None:
         async with Server().running(certified()) as server:
             async with guarded_client(
@@ -150,6 +93,7 @@ def test_a_certificate_of_another_name_does_not_hold(host: str) -> None:
 
 
 def test_a_receiver_that_speaks_no_tls_is_unreachable() -> None:
+    """F68."""
     async def scenario() -> None:
         async with (
             Server().running() as server,
@@ -209,7 +153,7 @@ def test_localhost_over_http_reaches_listed_addresses_only() -> None:
                 (["127.0.0.1"], None),
                 (["127.0.0.1", "93.184.215.14"], AddressRefused),
             ):
-                policy = EgressPolicy(allow=LISTED, public=True)
+                policy = EgressPolicy(allow=LISTED)
                 async with guarded_client(policy, resolve=Resolver(answers), tls=trusting()) as client:
                     if expected is None:
                         reply = await client.get(f"http://localhost:{server.port}/")
@@ -223,6 +167,7 @@ def test_localhost_over_http_reaches_listed_addresses_only() -> None:
 
 
 def test_a_name_with_many_addresses_costs_a_bounded_effort() -> None:
+    """U175."""
     async def scenario() -> None:
         async with Server().running(certified()) as server:
             answers = ["127.0.0.1"] * MAX_ANSWERS + ["10.0.0.1"] * 500
@@ -247,6 +192,7 @@ async def never(host: str, port: int) -> Sequence[str]:
 def test_a_name_without_an_address_may_have_one_later(
     resolve: Callable[[str, int], Awaitable[Sequence[str]]],
 ) -> None:
+    """F67."""
     async def scenario() -> None:
         async with guarded_client(EgressPolicy(allow=LISTED), resolve=resolve, tls=trusting()) as client:
             with pytest.raises(NameUnresolved, match="name"):
@@ -277,29 +223,24 @@ def test_a_closed_port_is_named_in_plain_words() -> None:
     asyncio.run(scenario())
 
 
-class Diverted(httpcore.AnyIOBackend):
+class Diverted:
     """A network that leads every connection to loopback, and notes where it should have gone."""
 
     def __init__(self) -> None:
         self.dialled: list[str] = []
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        self.dialled.append(host)
-        return await super().connect_tcp("127.0.0.1", port, timeout, local_address, socket_options)
+    async def __call__(
+        self, protocol: Callable[[], Connection], address: str, port: int
+    ) -> tuple[asyncio.BaseTransport, Connection]:
+        self.dialled.append(address)
+        return await dial_by_socket(protocol, "127.0.0.1", port)
 
 
 def test_a_socket_that_reached_another_address_is_closed_unused() -> None:
     async def scenario() -> None:
         async with Server().running() as server:
             policy = EgressPolicy(allow=(ip_network("127.0.0.9/32"),))
-            transport = GuardedTransport(policy, tls=trusting(), network=Diverted())
+            transport = GuardedTransport(policy, tls=trusting(), dial=Diverted())
             async with httpx.AsyncClient(transport=transport) as client:
                 with pytest.raises(AddressRefused, match="another address"):
                     await client.get(f"http://127.0.0.9:{server.port}/")
@@ -308,27 +249,45 @@ def test_a_socket_that_reached_another_address_is_closed_unused() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("public", [False, True])
 @pytest.mark.parametrize(
     "answers",
     [["127.0.0.1"], ["::1"], ["93.184.215.14", "10.0.0.1"], ["169.254.169.254"], ["fd00::1"]],
     ids=str,
 )
-def test_no_hostile_url_is_ever_dialled(answers: list[str], public: bool) -> None:
-    """Whatever a name stands for, the only address dialled is the sink's own."""
-    hostile = json.loads((DATA / "hostile_urls.json").read_text(encoding="utf-8"))["urls"]
+def test_no_hostile_url_is_ever_dialled(answers: list[str]) -> None:
+    """A054 to A067: whatever a name stands for, the only address dialled is the sink's own."""
 
     async def scenario() -> None:
-        policy = EgressPolicy(allow=(ip_network("127.0.0.9/32"),), public=public)
+        policy = EgressPolicy(allow=(ip_network("127.0.0.9/32"),))
         network = Diverted()
-        transport = GuardedTransport(policy, resolve=Resolver(answers), tls=trusting(), network=network)
+        transport = GuardedTransport(policy, resolve=Resolver(answers), tls=trusting(), dial=network)
         async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-            for case in hostile:
-                url = case["url"].replace("{SINK}", "127.0.0.9:9").replace("{ZONE}", "zone.example")
-                for form in (url, url.replace("http:", "https:", 1)):
-                    with pytest.raises((Blocked, Unreachable, httpx.InvalidURL, ValueError, httpx.HTTPError)):
-                        await client.get(form)
+            for url in hostile_urls("127.0.0.9:9"):
+                with pytest.raises((Blocked, Unreachable, httpx.InvalidURL, ValueError, httpx.HTTPError)):
+                    await client.get(url)
         assert set(network.dialled) == {"127.0.0.9"}
+
+    asyncio.run(scenario())
+
+
+def test_a_resolver_that_lies_every_other_time_leads_nobody_to_a_canary() -> None:
+    """A067, U172: public when it is asked first, ours when it is asked again. Nothing asks again for a connection."""
+
+    async def scenario() -> None:
+        async with Server().running(certified()) as server, Server().running() as canary:
+            resolver = Resolver(*([["127.0.0.9"], ["127.0.0.1"]] * 20))
+            policy = EgressPolicy(
+                allow=(ip_network("127.0.0.9/32"),), ports=frozenset({server.port, canary.port})
+            )
+            transport = GuardedTransport(policy, resolve=resolver, tls=trusting())
+            async with httpx.AsyncClient(transport=transport) as client:
+                for number in range(40):
+                    port = canary.port if number % 4 > 1 else server.port
+                    expected = Unreachable if number % 2 == 0 else AddressRefused
+                    with pytest.raises(expected):  # nobody listens on 127.0.0.9
+                        await client.get(f"https://receiver.example:{port}/")
+            assert len(resolver.questions) == 40
+            assert (server.connections, canary.connections) == (0, 0)
 
     asyncio.run(scenario())
 
@@ -345,6 +304,7 @@ def test_a_refused_url_asks_nobody() -> None:
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A068."""
     async def scenario() -> None:
         async with Server().running() as server, Server().running() as proxy:
             for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
@@ -391,37 +351,20 @@ def test_an_answer_beyond_the_budget_is_cut() -> None:
 
 def test_the_deadline_is_of_the_whole_exchange() -> None:
     async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                writer.write(b"H")
-                await writer.drain()
-                await asyncio.sleep(0.05)
-        except OSError:
-            pass
-        finally:
-            writer.close()
+        writer.write(b"HTTP/1.1 200 O")
+        while True:
+            writer.write(b"K")
+            await writer.drain()
+            await asyncio.sleep(0.05)
 
     async def scenario() -> None:
-        server = await asyncio.start_server(drip, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        async with server, guarded_client(EgressPolicy(allow=LISTED), tls=trusting()) as client:
+        async with (
+            serving(drip) as port,
+            guarded_client(EgressPolicy(allow=LISTED), tls=trusting()) as client,
+        ):
             begun = asyncio.get_running_loop().time()
             with pytest.raises(DeadlinePassed):
-                await client.get(url, timeout=0.3)
+                await client.get(f"http://127.0.0.1:{port}/", timeout=0.3)
             assert asyncio.get_running_loop().time() - begun < 1
-
-    asyncio.run(scenario())
-
-
-def test_unix_sockets_are_not_called() -> None:
-    from infra.egress.policy import check_url
-    from infra.egress.transport import _Budget, _GuardedNetwork
-
-    async def scenario() -> None:
-        policy = EgressPolicy(allow=LISTED)
-        url = check_url("http://127.0.0.1/", policy)
-        network = _GuardedNetwork(Diverted(), url, policy, Resolver([]), _Budget(1.0, 1))
-        with pytest.raises(Blocked):
-            await network.connect_unix_socket("/var/run/docker.sock")
 
     asyncio.run(scenario())

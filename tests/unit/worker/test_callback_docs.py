@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,13 @@ import httpx
 import pytest
 
 from infra.clock import SystemClock
-from infra.egress import EgressPolicy
-from infra.ledger.records import CallbackStatus, DueCallback, JobRecord, JobStatus
+from infra.ledger.records import CallbackStatus
 from infra.settings import Settings
+from tests.unit.worker.callback_jobs import due
 from worker.callbacks.deliver import Sender
 
 PAGE = (Path(__file__).parents[3] / "docs" / "receive-callbacks.md").read_text(encoding="utf-8")
 SECRET = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXc="
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-JOB = JobRecord(
-    id="job_1", event_id="evt_1", source="fireflies", type="meeting.summarized", handler="handlers.fireflies:f",
-    status=JobStatus.FINISHED, queue="high", position=None, attempts=(), attempt=1, crashes=0, max_attempts=5,
-    next_attempt_at=None, result={"n": 1}, error=None, progress=None, logs=(), metadata={}, callback=None,
-    created_at=NOW, started_at=NOW, ended_at=NOW,
-)  # fmt: skip
 
 
 def receiver_of_the_page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -40,27 +32,26 @@ def test_the_python_receiver_takes_a_callback_once_and_refuses_a_forgery(
 ) -> None:
     page = receiver_of_the_page(monkeypatch)
 
-    async def send_as(secret: str, callback_id: str) -> tuple[CallbackStatus, int | None]:
+    async def send_as(secret: str, number: int) -> tuple[CallbackStatus, int | None]:
         transport = httpx.ASGITransport(app=page["app"])
-        async with httpx.AsyncClient(transport=transport) as client:
+        async with transport:
             sender = Sender(
-                client,
+                transport,
                 secrets_for=lambda _source: (secret,),
                 clock=SystemClock(),
                 schedule=(timedelta(seconds=5),),
                 jitter=lambda: 0.5,
                 timeout=timedelta(seconds=5),
                 status_url=lambda _job_id: None,
-                policy=EgressPolicy(allow=(ip_network("127.0.0.1/32"),)),
             )
-            due = DueCallback(id=callback_id, token="t", attempts=0, url="http://127.0.0.1/inbox", job=JOB)
-            delivery = await sender.send(due)
+            callback = due("http://127.0.0.1/inbox", number=number)
+            delivery = (await sender.send(callback)).delivery
             return delivery.status, delivery.attempt.status
 
     forged = "whsec_" + "QUFB" * 8
-    assert asyncio.run(send_as(SECRET, "cb_1")) == (CallbackStatus.DELIVERED, 204)
-    assert asyncio.run(send_as(SECRET, "cb_1")) == (CallbackStatus.DELIVERED, 204)
-    assert asyncio.run(send_as(forged, "cb_2")) == (CallbackStatus.PENDING, 401)
+    assert asyncio.run(send_as(SECRET, 1)) == (CallbackStatus.DELIVERED, 204)
+    assert asyncio.run(send_as(SECRET, 1)) == (CallbackStatus.DELIVERED, 204)
+    assert asyncio.run(send_as(forged, 2)) == (CallbackStatus.PENDING, 401)
     assert list(page["outcomes"]) == ["cb_1"]
     assert page["outcomes"]["cb_1"]["result"] == {"n": 1}
 

@@ -1,44 +1,27 @@
 """The body of a callback."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from infra.ledger.records import ErrorInfo, JobRecord, JobStatus
-from worker.callbacks.payload import callback_body
+from tests.unit.worker.callback_jobs import ended_job
+from worker.callbacks.payload import MAX_BODY, callback_body
 
 CREATED = datetime(2026, 11, 21, 20, 41, 9, tzinfo=UTC)
 
 
 def ended(status: JobStatus = JobStatus.FINISHED, **changes: Any) -> JobRecord:
-    job = JobRecord(
-        id="job_1",
-        event_id="evt_1",
-        source="fireflies",
-        type="meeting.summarized",
-        handler="handlers.fireflies:meeting_summarized",
-        status=status,
-        queue="high",
-        position=None,
-        attempts=(),
-        attempt=1,
-        crashes=0,
-        max_attempts=5,
-        next_attempt_at=None,
-        result={"action_items": ["write"]},
-        error=None,
-        progress=None,
-        logs=(),
-        metadata={"client_reference_id": "crm-7"},
-        callback=None,
-        created_at=CREATED,
-        started_at=CREATED + timedelta(seconds=1),
-        ended_at=CREATED + timedelta(seconds=2, milliseconds=123),
-    )
-    return replace(job, **changes)
+    told: dict[str, Any] = {
+        "result": {"action_items": ["write"]},
+        "metadata": {"client_reference_id": "crm-7"},
+        "created_at": CREATED,
+        "started_at": CREATED + timedelta(seconds=1),
+        "ended_at": CREATED + timedelta(seconds=2, milliseconds=123),
+    }
+    return ended_job(status, **told | changes)
 
 
 def test_a_finished_job_tells_everything_in_the_contracts_words() -> None:
@@ -93,3 +76,24 @@ def test_the_body_is_ascii_whatever_the_result_holds(result: Any) -> None:
 def test_a_number_that_json_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
         callback_body(ended(result=float("inf")), status_url=None)
+
+
+def test_a_result_that_is_too_large_is_replaced_by_a_link() -> None:
+    url = "https://hooks.example.com/jobs/job_1?token=t"
+    data = json.loads(callback_body(ended(result="x" * MAX_BODY), status_url=url))["data"]
+    assert (data["result"], data["result_url"], data["result_bytes"]) == (None, url, MAX_BODY + 2)
+    assert data["status_url"] == url
+
+
+def test_without_a_public_url_a_result_that_is_too_large_has_no_link() -> None:
+    body = callback_body(ended(result=["é"] * 200_000), status_url=None)
+    data = json.loads(body)["data"]
+    assert (data["result"], data["result_url"]) == (None, None)
+    assert len(body) < 1000
+
+
+def test_a_result_that_just_fits_is_sent() -> None:
+    around = len(callback_body(ended(result=""), status_url=None))
+    body = callback_body(ended(result="x" * (MAX_BODY - around)), status_url=None)
+    assert len(body) == MAX_BODY
+    assert "result_url" not in json.loads(body)["data"]

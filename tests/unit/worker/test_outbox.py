@@ -9,19 +9,16 @@ from typing import Any
 
 from infra.ledger import LedgerError
 from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery, DueCallback
-from worker.callbacks.outbox import AT_ONCE, Outbox
+from tests.unit.worker.callback_jobs import due as due_to
+from worker.callbacks.deliver import Sent
+from worker.callbacks.outbox import WAITING_MOST, Outbox
+from worker.callbacks.receivers import WINDOW_FIRST, WINDOW_MOST, Receivers, Result
 
 SECOND = timedelta(seconds=1)
 
 
-def due(number: int) -> DueCallback:
-    return DueCallback(
-        id=f"cb_{number}",
-        token="s-1",
-        attempts=0,
-        url="https://example.com",
-        job=SimpleNamespace(id=f"job_{number}"),
-    )  # type: ignore[arg-type]
+def due(number: int, url: str = "https://example.com/hook") -> DueCallback:
+    return due_to(url, number=number)
 
 
 @dataclass
@@ -52,26 +49,38 @@ class Played:
 
 @dataclass
 class Sends:
+    """A world of receivers: each takes what it gets, but for those that hang until `hold` is set."""
+
     hold: asyncio.Event | None = None
+    hanging: str = ""
     at_once: int = 0
     most_at_once: int = 0
+    sent: list[str] = field(default_factory=list)
+    closed: bool = False
 
-    async def send(self, callback: DueCallback) -> Delivery:
+    async def send(self, callback: DueCallback) -> Sent:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        if self.hold is not None:
+        self.sent.append(callback.id)
+        if self.hold is not None and callback.url.startswith(self.hanging):
             await self.hold.wait()
         else:
             await asyncio.sleep(0)
         self.at_once -= 1
         attempt = CallbackAttempt(number=1, at=datetime.now(UTC), duration=timedelta(0), status=200)
-        return Delivery(callback=callback, attempt=attempt, status=CallbackStatus.DELIVERED)
+        return Sent(
+            Delivery(callback=callback, attempt=attempt, status=CallbackStatus.DELIVERED), Result.TAKEN
+        )
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
-def outbox(ledger: Played, sends: Sends) -> Outbox:
+def outbox(ledger: Played, sends: Sends, *, look_every: timedelta = SECOND) -> Outbox:
     return Outbox(
-        SimpleNamespace(callbacks=ledger), sends, sender="s", attempt_limit=SECOND, look_every=SECOND
-    )  # type: ignore[arg-type]
+        SimpleNamespace(callbacks=ledger), sends, Receivers(probe_every=1.0),
+        sender="s", attempt_limit=SECOND, look_every=look_every,
+    )  # type: ignore[arg-type]  # fmt: skip
 
 
 def in_loop(test: Callable[[], Awaitable[Any]]) -> None:
@@ -87,7 +96,44 @@ def test_everything_due_is_sent_and_recorded_a_bounded_number_at_a_time() -> Non
         ledger, sends = Played([due(number) for number in range(200)]), Sends()
         await outbox(ledger, sends).empty()
         assert sorted(ledger.recorded) == sorted(f"cb_{number}" for number in range(200))
-        assert sends.most_at_once <= AT_ONCE
+        assert sends.most_at_once <= WINDOW_MOST
+        assert sends.closed
+
+    in_loop(test)
+
+
+def test_what_hangs_holds_up_nobody_else_however_much_of_it_is_due_before() -> None:
+    """F65: 1,000 callbacks to a receiver that hangs, and behind them one to another."""
+
+    async def test() -> None:
+        hanging = [due(number, f"https://dead.example/hook?job={number}") for number in range(1000)]
+        ledger = Played([*hanging, due(1000, "https://alive.example/hook")])
+        sends = Sends(asyncio.Event(), hanging="https://dead.example/")
+        box = outbox(ledger, sends)
+        running = asyncio.create_task(box.run())
+        while ledger.recorded != ["cb_1000"]:
+            await asyncio.sleep(0.001)
+        assert sends.at_once == WINDOW_FIRST
+        assert len(box._lanes) <= WAITING_MOST
+        running.cancel()
+
+    in_loop(test)
+
+
+def test_what_was_let_go_to_make_room_is_not_recorded_as_an_attempt() -> None:
+    async def test() -> None:
+        ledger = Played([due(number) for number in range(1000)])
+        sends = Sends(asyncio.Event())
+        box = outbox(ledger, sends)
+        running = asyncio.create_task(box.run())
+        while ledger.waiting:
+            await asyncio.sleep(0.01)
+        sends.hold.set()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await box.drain()
+        assert sorted(ledger.recorded) == sorted(sends.sent)
+        assert len(sends.sent) < 1000
 
     in_loop(test)
 
@@ -110,13 +156,7 @@ def test_a_delivery_that_could_not_be_recorded_is_recorded_later_and_not_sent_ag
 def test_a_look_finds_what_came_meanwhile_without_waiting() -> None:
     async def test() -> None:
         ledger, sends = Played(), Sends()
-        box = Outbox(
-            SimpleNamespace(callbacks=ledger),
-            sends,
-            sender="s",
-            attempt_limit=SECOND,
-            look_every=timedelta(hours=1),
-        )  # type: ignore[arg-type]
+        box = outbox(ledger, sends, look_every=timedelta(hours=1))
         running = asyncio.create_task(box.run())
         while not ledger.asked:
             await asyncio.sleep(0)
