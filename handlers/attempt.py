@@ -11,14 +11,15 @@ from concurrent.futures import Executor
 
 from handlers.context import Context, Effects
 from handlers.declaration import Handler
-from handlers.errors import Reject, RetryLater
+from handlers.errors import Reject, RetryLater, Waits, WaitSwallowed
 from handlers.failures import describe
 from handlers.http_clients import HTTPClients
 from handlers.registry import Registry
 from handlers.results import encode_result
 from handlers.retry_policy import counts_as_attempt, with_jitter
+from handlers.services import Services
 from infra.clock import Clock
-from infra.ledger.records import Claim, Failed, Finished, Ignored, Outcome, Retried
+from infra.ledger.records import Claim, Failed, Finished, Ignored, Outcome, Retried, Waiting
 
 
 def never() -> bool:
@@ -33,6 +34,7 @@ class Runner:
         executor: where ``def`` handlers run. A thread can't be stopped: when such a handler outlives its timeout, the
             attempt ends without it and the thread stays taken until the function returns.
         effects: where progress and log lines go.
+        services: what steps, jobs and waits are kept by.
         clock: what handlers are told the time by.
         jitter: draws a number in [0, 1), such as `random.random`.
     """
@@ -43,6 +45,7 @@ class Runner:
         *,
         executor: Executor,
         effects: Effects,
+        services: Services,
         http: HTTPClients,
         clock: Clock,
         jitter: Callable[[], float],
@@ -50,6 +53,7 @@ class Runner:
         self._registry = registry
         self._executor = executor
         self._effects = effects
+        self._services = services
         self._http = http
         self._clock = clock
         self._jitter = jitter
@@ -73,26 +77,36 @@ class Runner:
         context = Context(
             claim,
             effects=self._effects,
+            services=self._services,
             http=self._http,
             clock=self._clock,
             canceled=canceled,
-            blocking=handler.blocking,
+            loop=asyncio.get_running_loop() if handler.blocking else None,
         )
         limit = asyncio.timeout(handler.timeout.total_seconds())
         try:
             async with limit:
-                return Finished(result=await self._call(handler, context))
+                result = await self._call(handler, context)
         except BaseException as error:  # SystemExit in a handler must not end the worker
-            if _cancelled_from_outside():
+            if limit.expired() and isinstance(error, TimeoutError | asyncio.CancelledError):
+                words = f"the attempt took longer than {handler.timeout.total_seconds():g}s"
+                return self.decide(handler, claim, TimeoutError(words).with_traceback(error.__traceback__))
+            if _cancelled_from_outside(error):
                 raise asyncio.CancelledError from error
-            if isinstance(error, TimeoutError) and limit.expired():
-                error.args = (f"the attempt took longer than {handler.timeout.total_seconds():g}s",)
             return self.decide(handler, claim, error)
+        else:
+            return (
+                Finished(result=result)
+                if context.waits is None
+                else self.decide(handler, claim, WaitSwallowed())
+            )
         finally:
             context.end()
 
     def decide(self, handler: Handler, claim: Claim, error: BaseException) -> Outcome:
         """What an exception means for the job."""
+        if (waits := _waits(error)) is not None:
+            return Waiting(source=waits.source, key=waits.key, until=waits.until)
         info = describe(error)
         wait = handler.policy.delay_after(attempt=claim.failures_before + 1)
         if isinstance(error, Reject):
@@ -125,7 +139,26 @@ def _call_blocking(handler: Handler, context: Context) -> str | BaseException:
         return error
 
 
-def _cancelled_from_outside() -> bool:
-    """Whether the attempt's own task is being cancelled; a handler can also raise CancelledError by itself."""
+def _waits(error: BaseException) -> Waits | None:
+    """The wait that an exception stands for, also where a task group has wrapped it; none where something else failed too."""
+    while isinstance(error, BaseExceptionGroup) and error.split(Waits)[1] is None:
+        error = error.exceptions[0]
+    return error if isinstance(error, Waits) else None
+
+
+def _cancelled_from_outside(error: BaseException | None) -> bool:
+    """Whether the attempt's own task was cancelled, and the error is what came of it.
+
+    A handler can raise CancelledError by itself. And a task group that failed may leave its task marked as being
+    cancelled (Python 3.11, where the group was waiting for its tasks), with another error.
+    """
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    if task is None or not task.cancelling():
+        return False
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, asyncio.CancelledError):
+            return True
+        seen.add(id(error))
+        error = error.__context__
+    return False

@@ -1,22 +1,32 @@
 """What a handler is given: the event, the payload, and ways to say how it is getting on."""
 
+import asyncio
+import inspect
+import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+import httpx
 
 from handlers.bounds import clip
+from handlers.durable import Durable
+from handlers.errors import AttemptOver, Waits
+from handlers.event import Event
 from handlers.http_clients import HTTPClients
-from handlers.payloads import decode_body
+from handlers.services import Services
 from infra.clock import Clock
 from infra.ledger.records import Claim, Progress
 
 TEXT_LIMIT = 500
 LINE_LIMIT = 2 << 10
 LINES_PER_ATTEMPT = 200
+FETCH_SECONDS = 30.0
+
+_T = TypeVar("_T")
 
 
 class Effects(Protocol):
@@ -27,24 +37,6 @@ class Effects(Protocol):
 
     def log(self, job_id: str, level: str, message: str) -> None:
         """One line of the job's log; `level` is ``debug``, ``info``, ``warning`` or ``error``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """The event as it was sent.
-
-    Args:
-        id: ``evt_…``, the same in every attempt and replay: the key for work that must not happen twice.
-        headers: names in lower case.
-        body: the raw bytes.
-    """
-
-    id: str
-    source: str
-    type: str
-    received_at: datetime
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
 
 
 class Log:
@@ -78,8 +70,9 @@ class Context:
     """One attempt of one job, as its handler sees it. Everything works from ``def`` handlers too, without ``await``.
 
     Args:
+        services: what steps, jobs and waits are kept by.
         canceled: asked whenever the handler asks.
-        blocking: whether the handler runs in a thread, and so gets the blocking HTTP client.
+        loop: of the attempt, where the handler runs in a thread beside it; None: it runs in the loop.
     """
 
     def __init__(
@@ -87,10 +80,11 @@ class Context:
         claim: Claim,
         *,
         effects: Effects,
+        services: Services,
         http: HTTPClients,
         clock: Clock,
         canceled: Callable[[], bool],
-        blocking: bool,
+        loop: asyncio.AbstractEventLoop | None,
     ) -> None:
         self.job_id = claim.job_id
         self.attempt = claim.attempt
@@ -98,10 +92,12 @@ class Context:
         self.log = Log(self._write_line)
         self._claim = claim
         self._effects = effects
+        self._services = services
         self._http = http
         self._clock = clock
         self._canceled = canceled
-        self._blocking = blocking
+        self._loop = loop
+        self._made: Durable | None = None
         self._over = False
 
     @cached_property
@@ -115,12 +111,13 @@ class Context:
             received_at=claim.received_at,
             headers=claim.headers,
             body=claim.body,
+            content_type=claim.content_type,
         )
 
-    @cached_property
+    @property
     def payload(self) -> Any:
         """The body: parsed, if it is JSON; else text, or bytes if it is no UTF-8."""
-        return decode_body(self._claim.body, self._claim.content_type)
+        return self.event.payload
 
     @property
     def http(self) -> Any:
@@ -129,7 +126,19 @@ class Context:
         It is shared by all jobs of the worker: timeouts are set, cookies are not kept, and it is not yours to close.
         For URLs that you chose; an address that a payload brought along may point anywhere.
         """
-        return self._http.blocking if self._blocking else self._http.asynchronous
+        return self._http.asynchronous if self._loop is None else self._http.blocking
+
+    def fetch(self, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
+        """GET a URL that a payload brought along: an `httpx.Response`, up to 16 MiB, whole within 30 seconds.
+
+        To be awaited in an ``async def`` handler. Only what is public is called, by https, and what
+        ``HOOKLINE_CALLBACK_ALLOW`` lists; each redirect is checked like the first URL.
+
+        Raises:
+            Blocked: the URL may not be called (`infra.egress`).
+            Unreachable: there was no proper answer.
+        """
+        return self._done(self._fetch(url, headers))
 
     @property
     def canceled(self) -> bool:
@@ -174,9 +183,115 @@ class Context:
         if not self._over:
             self._effects.progress(self.job_id, report)
 
+    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
+        """What the function returns, from the first attempt in which it returned: it isn't called again.
+
+        To be awaited in an ``async def`` handler, where a plain function runs in a thread.
+
+        Args:
+            name: its own in the handler, up to 128 characters, and the same in every attempt.
+            function: returns JSON, up to 1 MiB. What it raises is not kept.
+
+        Raises:
+            CallRefused: the name is none, or taken; more than 1,000 steps, or 8 MiB in all.
+            Reject: what it returned is no JSON, or too large.
+            LedgerError: Redis did not confirm; the attempt should end.
+        """
+        return (
+            self._durable.step(name, function, args)
+            if self._loop is None
+            else self._step(name, function, args)
+        )
+
+    def enqueue(
+        self,
+        type: str,  # noqa: A002 - the contract's word
+        payload: Any = None,
+        *,
+        queue: str | None = None,
+        run_in: timedelta | str | float | None = None,
+        run_at: datetime | None = None,
+        ordering_key: str | None = None,
+        tag: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        callback_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Any:
+        """Make a job of the source ``api``, once, however often the attempt is repeated. Returns its id.
+
+        To be awaited in an ``async def`` handler. The words are those of ``POST /jobs``.
+
+        Args:
+            idempotency_key: tells one job of this one from another; left out: the place of the call in the attempt
+                counts, so calls must come in the same order every time.
+
+        Raises:
+            CallRefused: nobody handles the type, or a word means nothing.
+            LedgerError: Redis did not confirm; the attempt should end.
+        """
+        return self._done(
+            self._durable.enqueue(
+                type,
+                payload,
+                queue=queue,
+                run_in=run_in,
+                run_at=run_at,
+                ordering_key=ordering_key,
+                tag=tag,
+                metadata=metadata,
+                callback_url=callback_url,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def wait_for(self, source: str, key: str, timeout: timedelta | str) -> Any:
+        """The `Event` of a source that has this key: what its ``wait_key`` says, or the provider's id of the event.
+
+        To be awaited in an ``async def`` handler. Until it comes the job is ``scheduled`` and holds nothing; then the
+        handler starts again, its steps are kept, and this returns the event. One that came before is found too.
+
+        Raises:
+            WaitTimeout: it did not come in time, counted from the first call.
+            CallRefused: such an event can't be waited for, or is waited for twice.
+            LedgerError: Redis did not confirm; the attempt should end.
+        """
+        return self._done(self._durable.wait_for(source, key, timeout))
+
+    @property
+    def waits(self) -> Waits | None:
+        """What ended the attempt, where the handler waits for an event."""
+        return None if self._made is None else self._made.waits
+
     def end(self) -> None:
         """The attempt is over; a thread that was left behind is told so, and no longer heard."""
         self._over = True
+
+    @property
+    def _durable(self) -> Durable:
+        if self._made is None:
+            self._made = Durable(self._claim, self._services, over=lambda: self._over)
+        return self._made
+
+    def _done(self, work: Coroutine[Any, Any, _T]) -> Coroutine[Any, Any, _T] | _T:
+        """In a ``def`` handler what the coroutine returns: its thread waits for the loop."""
+        if self._loop is None:
+            return work
+        if self._over:
+            work.close()
+            raise AttemptOver
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _fetch(self, url: str, headers: Mapping[str, str] | None) -> httpx.Response:
+        return await self._http.guarded.get(
+            url, headers=headers, timeout=FETCH_SECONDS, follow_redirects=True
+        )
+
+    def _step(self, name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """In the handler's own thread, but for a coroutine function, which belongs to the loop."""
+        if inspect.iscoroutinefunction(function):
+            return self._done(self._durable.step(name, function, args))
+        kept: Any = self._done(self._durable.begin(name))
+        return json.loads(kept) if kept is not None else self._done(self._durable.end(name, function(*args)))
 
     def _write_line(self, level: str, message: str) -> None:
         if not self._over:

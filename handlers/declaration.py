@@ -2,7 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, get_args, get_type_hints
@@ -11,8 +12,10 @@ from handlers.context import Context
 from handlers.errors import LONGEST_WAIT, HandlerError
 from handlers.payloads import converter_for
 from handlers.retry_policy import RetryPolicy
+from handlers.schedules import Schedule
 from infra.durations import as_duration
 from infra.expressions import compile_expression
+from infra.ledger.records import HandlerEntry
 
 ANY_TYPE = "*"
 IsolationKind = Literal["thread", "process"]
@@ -34,6 +37,7 @@ class Handler:
             other, in the order in which they came.
         blocking: whether it is a plain ``def``, and so runs in a thread.
         context_name: the parameter that takes the `Context`, if it has one.
+        schedule: when it is due by itself; None: only when an event comes.
         convert: makes the ``payload`` argument from the event's payload, if it has that parameter.
     """
 
@@ -49,16 +53,31 @@ class Handler:
     blocking: bool
     context_name: str | None
     convert: Callable[[Any], Any] | None
+    schedule: Schedule | None
 
     @property
     def name(self) -> str:
         """``module:function``."""
-        return f"{self.function.__module__}:{self.function.__qualname__}"
+        return name_of(self.function)
 
     @property
     def place(self) -> str:
         """As people look for it: name, file and line."""
         return place_of(self.function)
+
+    @property
+    def entry(self) -> HandlerEntry:
+        """What a worker publishes, so that intake can route without importing a handler."""
+        return HandlerEntry(
+            source=self.source,
+            type=self.type,
+            handler=self.name,
+            queue=self.queue,
+            timeout=self.timeout,
+            max_attempts=self.policy.max_attempts,
+            concurrency=self.concurrency,
+            ordering_key=self.ordering_key,
+        )
 
     def arguments(self, context: Context) -> dict[str, Any]:
         """What to call the function with.
@@ -79,53 +98,66 @@ def declare(
     *,
     source: str,
     type: str,  # noqa: A002 - the contract's word
-    queue: str | None,
-    max_attempts: int,
-    backoff: str | Sequence[timedelta | str],
-    timeout: timedelta | str,
-    isolation: IsolationKind,
-    concurrency: int | None,
-    ordering_key: str | None,
+    queue: str | None = None,
+    max_attempts: int = 5,
+    backoff: str | Sequence[timedelta | str] = "15s,30s,1m,2m",
+    timeout: timedelta | str = "3m",
+    isolation: IsolationKind = "thread",
+    concurrency: int | None = None,
+    ordering_key: str | None = None,
+    schedule: Schedule | None = None,
 ) -> Handler:
     """Check a declaration.
 
     Raises:
         HandlerError: it is wrong; names the function, where it stands, and the fault.
     """
-    try:
+    with naming(function):
         parameters = _parameters(function)
         context_names = parameters.keys() - {"payload"}
         return Handler(
             function=function,
-            source=_checked("source", source, _source),
-            type=_checked("type", type, _type),
-            queue=None if queue is None else _checked("queue", queue, _queue),
+            source=checked("source", source, _source),
+            type=checked("type", type, _type),
+            queue=None if queue is None else checked("queue", queue, _queue),
             policy=RetryPolicy(
-                max_attempts=_checked("max_attempts", max_attempts, _count),
-                delays=_checked("backoff", backoff, _delays),
+                max_attempts=checked("max_attempts", max_attempts, _count),
+                delays=checked("backoff", backoff, _delays),
             ),
-            timeout=_checked("timeout", timeout, _duration),
-            isolation=_checked("isolation", isolation, _isolation),
-            concurrency=None if concurrency is None else _checked("concurrency", concurrency, _count),
-            ordering_key=None
-            if ordering_key is None
-            else _checked("ordering_key", ordering_key, _expression),
+            timeout=checked("timeout", timeout, _duration),
+            isolation=checked("isolation", isolation, _isolation),
+            concurrency=None if concurrency is None else checked("concurrency", concurrency, _count),
+            ordering_key=None if ordering_key is None else checked("ordering_key", ordering_key, _expression),
             blocking=not inspect.iscoroutinefunction(function),
             context_name=next(iter(context_names), None),
             convert=_converter(function, parameters["payload"]) if "payload" in parameters else None,
+            schedule=schedule,
         )
+
+
+@contextmanager
+def naming(function: Any) -> Iterator[None]:
+    """A `ValueError` becomes a `HandlerError` that names the function and where it stands."""
+    try:
+        yield
     except ValueError as error:
         raise HandlerError(f"{place_of(function)}: {error}") from error
 
 
+def name_of(function: Any) -> str:
+    """``module:function``, or as much of it as there is."""
+    return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', function)}"
+
+
 def place_of(function: Any) -> str:
-    """A function's name, file and line, or as much of it as there is."""
-    name = f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', function)}"
+    """A function's name, file and line, likewise."""
+    name = name_of(function)
     code = getattr(function, "__code__", None)
     return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
 
 
-def _checked(name: str, value: Any, check: Callable[[Any], Any]) -> Any:
+def checked(name: str, value: Any, check: Callable[[Any], Any]) -> Any:
+    """What a check makes of a value; a fault is told with the word that it was given as."""
     try:
         return check(value)
     except ValueError as error:

@@ -2,16 +2,13 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
 from types import ModuleType
-from typing import Any, TypeVar
 
-from handlers.declaration import ANY_TYPE, Handler, IsolationKind, declare
+from handlers.declaration import ANY_TYPE, Handler
+from handlers.decorator import HandlerDecorator
 from handlers.errors import HandlerError
 from infra.ledger.records import HandlerEntry
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Registry:
@@ -29,55 +26,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._handlers: dict[tuple[str, str], Handler] = {}
-
-    def handler(
-        self,
-        source: str,
-        type: str = ANY_TYPE,  # noqa: A002 - the contract's word
-        *,
-        queue: str | None = None,
-        max_attempts: int = 5,
-        backoff: str | Sequence[timedelta | str] = "15s,30s,1m,2m",
-        timeout: timedelta | str = "3m",
-        isolation: IsolationKind = "thread",
-        concurrency: int | None = None,
-        ordering_key: str | None = None,
-    ) -> Callable[[_Function], _Function]:
-        """Declare that a function handles a source's events of a type. The function itself stays as it is.
-
-        Args:
-            type: the event's type, or ``"*"`` for those that nothing else takes.
-            queue: where its jobs wait; left out: the source's queue.
-            max_attempts: attempts in all, counting the first.
-            backoff: the waits after attempt 1, 2, …; the last one repeats; each is moved by up to ±20 %.
-            timeout: of one attempt.
-            isolation: ``"process"`` runs it in a child process, which a timeout kills, group and all.
-            concurrency: the most of its jobs that run at a time, over all workers.
-            ordering_key: where the event has its key, such as ``"json:$.order_id"``; jobs with the same key run one
-                after the other, in the order in which they came, whatever happens to one of them.
-
-        Raises:
-            HandlerError: something about it is wrong, or the pair has a handler already.
-        """
-
-        def decorate(function: _Function) -> _Function:
-            self._add(
-                declare(
-                    function,
-                    source=source,
-                    type=type,
-                    queue=queue,
-                    max_attempts=max_attempts,
-                    backoff=backoff,
-                    timeout=timeout,
-                    isolation=isolation,
-                    concurrency=concurrency,
-                    ordering_key=ordering_key,
-                )
-            )
-            return function
-
-        return decorate
+        self.handler = HandlerDecorator(self._add)
 
     def find(self, source: str, type: str) -> Handler | None:  # noqa: A002 - the contract's word
         """The handler of exactly that type, else the one that takes any type of the source."""
@@ -85,19 +34,7 @@ class Registry:
 
     def manifest(self) -> list[HandlerEntry]:
         """What a worker publishes, so that intake can route without importing a handler."""
-        return [
-            HandlerEntry(
-                source=handler.source,
-                type=handler.type,
-                handler=handler.name,
-                queue=handler.queue,
-                timeout=handler.timeout,
-                max_attempts=handler.policy.max_attempts,
-                concurrency=handler.concurrency,
-                ordering_key=handler.ordering_key,
-            )
-            for handler in self
-        ]
+        return [handler.entry for handler in self]
 
     def __iter__(self) -> Iterator[Handler]:
         return iter(self._handlers.values())

@@ -1,4 +1,4 @@
-"""What a handler returns becomes JSON text, or a reason why it can't."""
+"""What a handler or a step of it returns becomes JSON text, or a reason why it can't."""
 
 import json
 from typing import Any
@@ -8,13 +8,19 @@ from handlers.errors import RESULT_LIMIT, ResultNotJSON, ResultTooLarge
 from handlers.failures import describe
 from infra import strict_json
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
-def encode_result(value: Any) -> str:
+
+def encode_result(value: Any, *, what: str = "the result", limit: int = RESULT_LIMIT) -> str:
     """JSON that every reader understands alike: what `infra.strict_json` accepts.
+
+    Args:
+        what: as messages call it.
+        limit: in bytes of UTF-8.
 
     Raises:
         ResultNotJSON: the value, or something in it, is no such JSON.
-        ResultTooLarge: the text has more than `RESULT_LIMIT` bytes of UTF-8.
+        ResultTooLarge: the text is longer than `limit`.
 
     >>> encode_result({"action_items": ["naïve"]})
     '{"action_items":["naïve"]}'
@@ -24,13 +30,13 @@ def encode_result(value: Any) -> str:
     handlers.errors.ResultNotJSON: the result is not JSON: Out of range float values are not JSON compliant
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(value)
         data = text.encode()
         size = len(data)
-        if size <= RESULT_LIMIT:
+        if size <= limit:
             strict_json.loads(data)  # finds what Python would write: equal keys from 1 and "1", any depth
     except Exception as error:
-        raise ResultNotJSON(f"the result is not JSON: {clip(describe(error).message, 500)}") from error
-    if size > RESULT_LIMIT:
-        raise ResultTooLarge(f"the result has {size} bytes; the limit is {RESULT_LIMIT}")
+        raise ResultNotJSON(f"{what} is not JSON: {clip(describe(error).message, 500)}") from error
+    if size > limit:
+        raise ResultTooLarge(f"{what} has {size} bytes; the limit is {limit}")
     return text

@@ -15,21 +15,24 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from msgspec.structs import replace
 
 from handlers.attempt import Runner, never
 from handlers.declaration import ANY_TYPE
 from handlers.http_clients import HTTPClients
 from handlers.registry import Registry, default_registry
+from handlers.rehearsal import Events, Rehearsal, body_of
 from infra.clock import Clock, ManualClock, SystemClock
 from infra.ids import EVENT, JOB, new_suffix
-from infra.ledger.records import Claim, Failed, Finished, Outcome, Progress, Retried
+from infra.ledger.records import Claim, Failed, Finished, Outcome, Progress, Retried, Waiting
 from infra.signatures import providers
+from infra.submission import Submission
 
 START = datetime(2026, 11, 21, 20, 41, 11, tzinfo=UTC)
 
@@ -56,14 +59,17 @@ class Attempt:
         outcome: what the worker would write down.
         progress: the reports, in order.
         logs: level and text of every line.
+        enqueued: the jobs that it made, in order; none that an earlier attempt had made.
         clock: what the handler was told the time by; move it with `ManualClock.advance`.
     """
 
     outcome: Outcome
     progress: list[Progress]
     logs: list[tuple[str, str]]
+    enqueued: list[Submission]
     clock: ManualClock
     _claim: Claim = field(repr=False)
+    _rehearsal: Rehearsal = field(repr=False)
     _run: Callable[[Claim], "Attempt"] = field(repr=False)
 
     @property
@@ -82,16 +88,32 @@ class Attempt:
                 raise AssertionError(f"not finished: {self.outcome}")
 
     def again(self) -> "Attempt":
-        """The attempt after a `Retried`, with the clock moved to its time.
+        """What follows, with the clock moved to its time: the attempt after a `Retried`, or a wait that was in vain.
 
         Raises:
-            AssertionError: there is no next attempt.
+            AssertionError: nothing follows.
         """
-        if not isinstance(self.outcome, Retried):
-            raise AssertionError(f"no next attempt: {self.outcome}")  # noqa: TRY004 - a test reads it
-        self.clock.advance(self.outcome.delay)
-        number = self._claim.attempt + (1 if self.outcome.counted else 0)
+        number = self._claim.attempt
+        match self.outcome:
+            case Retried(delay=delay, counted=counted):
+                self.clock.advance(delay)
+                number += counted
+            case Waiting(until=until):
+                self.clock.advance(until - self.clock.now())
+            case _:
+                raise AssertionError(f"nothing follows: {self.outcome}")
         return self._run(replace(self._claim, attempt=number, claimed_at=self.clock.now()))
+
+    def with_event(self, payload: Any) -> "Attempt":
+        """What follows a `Waiting` when the event comes.
+
+        Raises:
+            AssertionError: it does not wait.
+        """
+        if not isinstance(self.outcome, Waiting):
+            raise AssertionError(f"waits for nothing: {self.outcome}")  # noqa: TRY004 - a test reads it
+        self._rehearsal.receive(self.outcome.source, self.outcome.key, payload)
+        return self._run(replace(self._claim, claimed_at=self.clock.now()))
 
 
 def run(
@@ -105,6 +127,7 @@ def run(
     metadata: Mapping[str, Any] | None = None,
     attempt: int = 1,
     clock: ManualClock | None = None,
+    events: Events | None = None,
     http: HTTPClients | None = None,
     registry: Registry = default_registry,
     canceled: Callable[[], bool] = never,
@@ -117,6 +140,7 @@ def run(
         source, type: of the event; left out: what the handler was declared for.
         attempt: which attempt the handler is told this is.
         clock: left out: one that stands at `START`.
+        events: what came before, for ``context.wait_for``: payloads by source and key.
         http: the clients behind ``context.http``; give them an `httpx.MockTransport`.
         canceled: what ``context.canceled`` answers.
     """
@@ -142,19 +166,34 @@ def run(
         received_at=clock.now(),
         headers=headers or {},
         content_type=content_type,
-        body=_body(payload),
+        body=body_of(payload),
         metadata=metadata or {},
     )
+    rehearsal = Rehearsal(clock, events or {})
 
     def attempt_with(claim: Claim) -> Attempt:
-        effects = RecordedEffects()
-        outcome = asyncio.run(_run(claim, registry, effects, http or HTTPClients(), clock, canceled))
+        effects, made = RecordedEffects(), len(rehearsal.enqueued)
+
+        def runner(executor: Executor, clients: HTTPClients) -> Runner:
+            return Runner(
+                registry,
+                executor=executor,
+                effects=effects,
+                services=rehearsal,
+                http=clients,
+                clock=clock,
+                jitter=lambda: 0.5,
+            )
+
+        outcome = asyncio.run(_run(runner, claim, http or HTTPClients(), canceled))
         return Attempt(
             outcome=outcome,
             progress=effects.reports,
             logs=effects.lines,
+            enqueued=rehearsal.enqueued[made:],
             clock=clock,
             _claim=claim,
+            _rehearsal=rehearsal,
             _run=attempt_with,
         )
 
@@ -162,17 +201,14 @@ def run(
 
 
 async def _run(
+    make: Callable[[Executor, HTTPClients], Runner],
     claim: Claim,
-    registry: Registry,
-    effects: RecordedEffects,
     http: HTTPClients,
-    clock: ManualClock,
     canceled: Callable[[], bool],
 ) -> Outcome:
     executor = ThreadPoolExecutor(max_workers=1)
-    runner = Runner(registry, executor=executor, effects=effects, http=http, clock=clock, jitter=lambda: 0.5)
     try:
-        return await runner.run(claim, canceled=canceled)
+        return await make(executor, http).run(claim, canceled=canceled)
     finally:
         await http.aclose()
         executor.shutdown(wait=False)
@@ -208,7 +244,7 @@ def signed(
     ('sha256=', b'{"event": "meeting.summarized", "meeting_id": "m1"}')
     """
     url = url or f"http://localhost:8000/hooks/{provider}"
-    body = _body(payload)
+    body = body_of(payload)
     signer = providers()[provider].build_scheme(scheme, parameters)
     now = (clock or SystemClock()).now()
     signature = signer.sign(body, [signer.key(secret)], now=now, message_id=f"msg_{new_suffix()}", url=url)
@@ -218,7 +254,3 @@ def signed(
         content=body,
         headers={"Content-Type": "application/json", **(headers or {}), **signature},
     )
-
-
-def _body(payload: Any) -> bytes:
-    return payload if isinstance(payload, bytes) else json.dumps(payload).encode()

@@ -23,14 +23,16 @@ from typing import Any, Final
 
 from handlers.attempt import Runner
 from handlers.errors import HandlerError
-from handlers.http_clients import HTTPClients
+from handlers.http_clients import HTTPClients, fetching_client
 from handlers.registry import Registry, load
 from infra import logs
 from infra.clock import SystemClock
+from infra.egress import EgressPolicy
 from infra.errors import HooklineError
 from infra.ledger.records import Claim, Progress
 from worker import frames
-from worker.frames import Attempt, Ended, Logged, Message, Progressed, Ready, Setup
+from worker.asking import Asking
+from worker.frames import Answered, Attempt, Ended, Logged, Message, Progressed, Ready, Setup
 
 _TELL_EVERY_SECONDS: Final = 0.1
 
@@ -106,26 +108,33 @@ def main(descriptor: int) -> None:
         raise TypeError(f"a worker begins with {Setup.__name__}")
     logs.configure(level=setup.log, log_format=setup.log_format, secrets=setup.secrets)
     claims: SimpleQueue[Claim] = SimpleQueue()
-    Thread(target=_listen, args=(channel, claims), name="listen", daemon=True).start()
+    voice = Voice(channel)
+    asking = Asking(voice)
+    Thread(target=_listen, args=(channel, claims, asking), name="listen", daemon=True).start()
     sys.path[:] = setup.path
     registry = load(setup.modules)
-    voice = Voice(channel)
     Thread(target=voice.keep_telling, name="tell", daemon=True).start()
     while True:
         voice.say(Ready())
-        _make(registry, voice, claims.get())
+        _make(registry, voice, asking, setup.policy, claims.get())
 
 
-def _make(registry: Registry, voice: Voice, claim: Claim) -> None:
+def _make(registry: Registry, voice: Voice, asking: Asking, policy: EgressPolicy, claim: Claim) -> None:
     handler = registry.find(claim.source, claim.type)
     if handler is None:
         raise HandlerError(
             f"no handler for {claim.source} {claim.type}: a file has changed since the worker began"
         )
     main_thread = MainThread()
-    http = HTTPClients()
+    http = HTTPClients(guarded=lambda: fetching_client(policy))
     runner = Runner(
-        registry, executor=main_thread, effects=voice, http=http, clock=SystemClock(), jitter=random.random
+        registry,
+        executor=main_thread,
+        effects=voice,
+        services=asking,
+        http=http,
+        clock=SystemClock(),
+        jitter=random.random,
     )
 
     async def attempt() -> None:
@@ -142,11 +151,14 @@ def _make(registry: Registry, voice: Voice, claim: Claim) -> None:
         asyncio.run(attempt())
 
 
-def _listen(channel: socket.socket, claims: SimpleQueue[Claim]) -> None:
-    """Take attempts, until the worker has gone: then nothing that it started goes on."""
+def _listen(channel: socket.socket, claims: SimpleQueue[Claim], asking: Asking) -> None:
+    """Take attempts and answers, until the worker has gone: then nothing that it started goes on."""
     with suppress(EOFError, OSError, ValueError):
-        while isinstance(message := frames.receive(channel), Attempt):
-            claims.put(message.claim)
+        while isinstance(message := frames.receive(channel), Attempt | Answered):
+            if isinstance(message, Attempt):
+                claims.put(message.claim)
+            else:
+                asking.answered(message)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -15,11 +15,30 @@ from datetime import timedelta
 from os import killpg
 from typing import Final
 
+import msgspec
+
 from handlers.context import Effects
+from handlers.services import Services
 from infra.errors import HooklineError
 from infra.ledger.records import Claim, Outcome, Released
 from worker import frames
-from worker.frames import Attempt, Ended, Logged, Message, Progressed, Ready, Setup
+from worker.frames import (
+    Answered,
+    Asked,
+    Attempt,
+    Ended,
+    Enqueue,
+    Keep,
+    Kept,
+    Logged,
+    LookFor,
+    Message,
+    Progressed,
+    Question,
+    Ready,
+    Refusal,
+    Setup,
+)
 
 _ATTEMPTS_PER_CHILD: Final = 1_000
 _SECONDS_TO_START: Final = 60.0  # handlers may import what takes long
@@ -45,19 +64,25 @@ class Child:
     """One process, for one attempt at a time. Make it with `start`; when anything goes wrong with it, it is killed."""
 
     def __init__(
-        self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, effects: Effects
+        self,
+        process: Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        effects: Effects,
+        services: Services,
     ) -> None:
         self.attempts = 0
         self._process = process
         self._reader = reader
         self._writer = writer
         self._effects = effects
+        self._services = services
         self._reading = asyncio.Lock()
         self._killed = False
         self.ended = asyncio.create_task(self._bury())
 
     @classmethod
-    async def start(cls, setup: Setup, effects: Effects) -> "Child":
+    async def start(cls, setup: Setup, effects: Effects, services: Services) -> "Child":
         """Start a process in a session of its own. It loads its handlers meanwhile.
 
         Raises:
@@ -77,7 +102,7 @@ class Child:
                 writer.close()
                 raise
         writer.write(frames.packed(setup))
-        return cls(process, reader, writer, effects)
+        return cls(process, reader, writer, effects, services)
 
     @property
     def alive(self) -> bool:
@@ -145,8 +170,31 @@ class Child:
         self._writer.write(frames.packed(Attempt(claim)))
         await self._writer.drain()
         while not isinstance(message := await frames.read(self._reader), Ended):
-            self._pass_on(message)
+            if isinstance(message, Asked):
+                self._writer.write(frames.packed(await self._answer(claim, message)))
+                await self._writer.drain()
+            else:
+                self._pass_on(message)
         return message.outcome
+
+    async def _answer(self, claim: Claim, asked: Asked) -> Answered:
+        try:
+            value = await self._ask(claim, asked.question)
+        except HooklineError as error:
+            return Answered(asked.number, error=Refusal.by(error))
+        return Answered(asked.number, msgspec.Raw(msgspec.json.encode(value)))
+
+    async def _ask(self, claim: Claim, question: Question) -> object:
+        match question:
+            case Kept():
+                return await self._services.kept(claim)
+            case Keep(name, text):
+                await self._services.keep(claim, name, text)
+                return None
+            case Enqueue(submission, key):
+                return await self._services.enqueue(claim, submission, key)
+            case LookFor(source, key, event_id):
+                return await self._services.look_for(claim, source, key, event_id)
 
     def _pass_on(self, message: Message) -> None:
         match message:
@@ -182,12 +230,14 @@ class Children:
     Args:
         slots: the most attempts at a time.
         effects: where progress and log lines go.
+        services: what answers the handlers' questions.
     """
 
-    def __init__(self, setup: Setup, *, slots: int, effects: Effects) -> None:
+    def __init__(self, setup: Setup, *, slots: int, effects: Effects, services: Services) -> None:
         self._setup = setup
         self._slots = slots
         self._effects = effects
+        self._services = services
         self._free = asyncio.Semaphore(slots)
         self._waiting = 0
         self._idle: list[Child] = []
@@ -225,6 +275,13 @@ class Children:
         finally:
             self._free.release()
 
+    def kill_busy(self) -> int:
+        """Kill those that are at work: their attempts fail. Returns how many."""
+        busy = [child for child in self._living if child not in self._idle]
+        for child in busy:
+            child.kill()
+        return len(busy)
+
     async def aclose(self) -> None:
         """End all of them; what they run is lost."""
         for child in self._living:
@@ -247,7 +304,7 @@ class Children:
         while self._idle and not fresh:
             with suppress(ProcessDied):
                 return await self._idle.pop().ready(within=_SECONDS_TO_TIDY)
-        child = await Child.start(self._setup, self._effects)
+        child = await Child.start(self._setup, self._effects, self._services)
         self._living.add(child)
         child.ended.add_done_callback(lambda _: self._living.discard(child))
         return await child.ready(within=_SECONDS_TO_START)

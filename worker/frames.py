@@ -1,21 +1,30 @@
 """What a worker and its children say to each other: JSON, each message behind its length in four bytes.
 
 A child says `Ready`, gets an `Attempt`, says how it is getting on, says `Ended`, and `Ready` again once it has tidied up.
+Meanwhile it may ask (`Asked`) for what outlives the attempt, and is `Answered`.
 """
 
 import asyncio
 import socket
 import struct
+from ipaddress import ip_network
 from typing import Final
 
 import msgspec
 
-from handlers.errors import RESULT_LIMIT
-from infra.ledger.records import Claim, Failed, Finished, Outcome, Progress, Retried
+from handlers.errors import RESULT_LIMIT, AttemptOver, CallRefused
+from infra.egress import EgressPolicy
+from infra.errors import HooklineError
+from infra.ledger import LedgerError
+from infra.ledger.records import Claim, Failed, Finished, Outcome, Progress, Retried, Waiting
+from infra.submission import Submission
 
 _LENGTH: Final = struct.Struct("!I")
 _LIMIT: Final = 3 * RESULT_LIMIT  # what a child may send at once: a result of quotes doubles inside JSON
-_OUTCOMES: Final[dict[str, type[Outcome]]] = {kind.__name__: kind for kind in (Finished, Failed, Retried)}
+_OUTCOMES: Final[dict[str, type[Outcome]]] = {
+    kind.__name__: kind for kind in (Finished, Failed, Retried, Waiting)
+}
+_REFUSALS: Final = {kind.__name__: kind for kind in (AttemptOver, CallRefused, LedgerError)}
 
 
 class Setup(msgspec.Struct, tag=True, frozen=True, kw_only=True):
@@ -25,6 +34,8 @@ class Setup(msgspec.Struct, tag=True, frozen=True, kw_only=True):
         modules: as in ``HOOKLINE_HANDLERS``.
         path: where Python looks for them.
         secrets: texts that no line of the log may hold.
+        allow: networks that may be called, whatever they are.
+        ports: where else https may go.
     """
 
     modules: tuple[str, ...]
@@ -32,6 +43,13 @@ class Setup(msgspec.Struct, tag=True, frozen=True, kw_only=True):
     log: str = "info"
     log_format: str = "json"
     secrets: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    ports: tuple[int, ...] = (443, 8443)
+
+    @property
+    def policy(self) -> EgressPolicy:
+        """What ``context.fetch`` may call."""
+        return EgressPolicy(allow=tuple(map(ip_network, self.allow)), ports=frozenset(self.ports))
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -80,7 +98,72 @@ class Ended(msgspec.Struct, tag=True, frozen=True):
         return msgspec.json.decode(self.fields, type=_OUTCOMES[self.kind])
 
 
-Message = Setup | Ready | Attempt | Progressed | Logged | Ended
+class Kept(msgspec.Struct, tag=True, frozen=True):
+    """What did earlier attempts keep? Answered by names and texts."""
+
+
+class Keep(msgspec.Struct, tag=True, frozen=True):
+    """Keep this for later attempts."""
+
+    name: str
+    text: str
+
+
+class Enqueue(msgspec.Struct, tag=True, frozen=True):
+    """Make a job. Answered by its id."""
+
+    submission: Submission
+    key: str
+
+
+class LookFor(msgspec.Struct, tag=True, frozen=True):
+    """Did an event come? Answered by an `Awaited`."""
+
+    source: str
+    key: str
+    event_id: str | None
+
+
+Question = Kept | Keep | Enqueue | LookFor
+
+
+class Asked(msgspec.Struct, tag=True, frozen=True):
+    """A question of the handler, with a number of its own."""
+
+    number: int
+    question: Question
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An error as it crosses over.
+
+    >>> Refusal.by(CallRefused("a name twice")).exception
+    CallRefused('a name twice')
+    """
+
+    kind: str
+    text: str
+
+    @classmethod
+    def by(cls, error: HooklineError) -> "Refusal":
+        """That error."""
+        return cls(type(error).__name__, str(error))
+
+    @property
+    def exception(self) -> HooklineError:
+        """To be raised."""
+        return _REFUSALS[self.kind](self.text)
+
+
+class Answered(msgspec.Struct, tag=True, frozen=True):
+    """The answer to the question of that number: a value as JSON, or why there is none."""
+
+    number: int
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    error: Refusal | None = None
+
+
+Message = Setup | Ready | Attempt | Progressed | Logged | Ended | Asked | Answered
 _decoder: Final = msgspec.json.Decoder(Message)
 
 

@@ -14,10 +14,12 @@ from infra.ledger.jobs import Jobs
 from infra.ledger.reading import Reading
 from infra.ledger.scripts import LedgerError, Scripts
 from infra.ledger.seal import Seal
+from infra.ledger.steps import Steps
+from infra.ledger.ticks import Ticks
 from infra.ledger.workers import Workers
 from infra.settings import Settings
 
-__all__ = ["Callbacks", "Events", "Jobs", "Ledger", "LedgerError", "Reading", "Seal", "Workers"]
+__all__ = ["Callbacks", "Events", "Jobs", "Ledger", "LedgerError", "Reading", "Seal", "Steps", "Ticks", "Workers"]
 
 
 class Ledger:
@@ -43,6 +45,8 @@ class Ledger:
         self.events = Events(scripts, seal, dedup_window=dedup_window)
         self.jobs = Jobs(scripts, seal, retention=retention, dead_retention=dead_retention)
         self.workers = Workers(scripts)
+        self.steps = Steps(redis, seal, scripts)
+        self.ticks = Ticks(redis, seal, scripts)
         self.callbacks = Callbacks(scripts, self.reading)
 
     @classmethod

@@ -16,7 +16,15 @@ class Events:
     def __init__(self, scripts: Scripts, seal: Seal, *, dedup_window: timedelta) -> None:
         self._scripts = scripts
         self._seal = seal
-        self._window = milliseconds(dedup_window)
+        self._dedup_window = dedup_window
+
+    def dedicated(self) -> "Events":
+        """The same over a connection of its own, one batch at a time; to be closed."""
+        return Events(self._scripts.dedicated(), self._seal, dedup_window=self._dedup_window)
+
+    async def aclose(self) -> None:
+        """Close the connection, if it is its own."""
+        await self._scripts.aclose()
 
     async def accept(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
         """Store each event and queue its job; a duplicate gets the first one's ids and runs nothing.
@@ -30,7 +38,7 @@ class Events:
         """
         if len(arrivals) > BATCH:
             raise ValueError(f"at most {BATCH} arrivals at a time")
-        arguments: list[Argument] = [self._window]
+        arguments: list[Argument] = [milliseconds(self._dedup_window)]
         for arrival in arrivals:
             arguments += accept_arguments(arrival, self._seal)
         replies = await self._scripts.run("accept", *arguments)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from infra.clock import from_unix_milliseconds
 from infra.durations import milliseconds
@@ -122,18 +123,25 @@ class Jobs:
         """
         return _called(await self._scripts.run_all(self._settling(worker, settlements)))
 
-    async def report(self, reports: Sequence[Report]) -> None:
+    async def report(self, reports: Sequence[Report]) -> set[str]:
         """Keep progress and log lines of running jobs: the last `LOG_LINES_KEPT` of each job.
+
+        Returns:
+            The ids of those that are not held any more: they were canceled, or run elsewhere.
 
         Raises:
             LedgerError: not confirmed; repeated, the lines of a report may be kept twice.
         """
-        items: list[list[Argument]] = []
+        items: list[list[str]] = []
         for said in reports:
             meta = "" if said.progress is None else meta_of(said.progress)
             lines = said.lines[-LOG_LINES_KEPT:]
-            items.append([said.claim.job_id, said.claim.token, meta, len(lines), *lines])
-        await self._scripts.run_all(batches("report", [LOG_LINES_KEPT], items))
+            items.append([said.claim.job_id, said.claim.token, meta, str(len(lines)), *lines])
+        replies = await self._scripts.run_all(batches("report", [LOG_LINES_KEPT], items))
+        verdicts = chain.from_iterable(replies)
+        return {
+            said.claim.job_id for said, verdict in zip(reports, verdicts, strict=True) if verdict == b"fenced"
+        }
 
     async def cancel(self, job_id: str) -> JobStatus | None:
         """End a job that has not ended: at once, whatever state it is in; its callback says so. Who runs it is told.

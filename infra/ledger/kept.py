@@ -106,6 +106,7 @@ class Kept:
             created_at=created_at,
             started_at=rq_time(self.hash.get(b"started_at")),
             ended_at=rq_time(self.hash.get(b"ended_at")) if self.status in TERMINAL_STATUSES else None,
+            parent=told.get("parent"),
         )
 
 

@@ -80,6 +80,7 @@ class Reading:
                     jobs=tuple(jobs),
                     duplicates=whole(kept.get(b"duplicates")),
                     differing_duplicates=whole(kept.get(b"differing")),
+                    wait_key=told.get("wait_key"),
                 )
         return None
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 DEFAULT_TIMEOUT = timedelta(minutes=3)  # of one attempt, where no handler has said
 
 
@@ -62,12 +64,14 @@ class Arrival:
 
     Args:
         provider_event_id: what deduplication goes by, or None for none.
+        wait_key: what jobs may wait for it by, besides that.
         callback_refusal: why `callback_url` may not be called; its callback is then born ``blocked``.
         timeout: how long one attempt may take.
         run_at: not before this moment; None is at once.
         ordering_key: jobs of the source with the same key run one after the other; None: in any order.
         metadata: what the caller wants echoed in the callback.
         accepted_by: the name of the API key, for ``POST /jobs``.
+        parent: the id of the job whose handler made this one.
     """
 
     event_id: str
@@ -79,6 +83,7 @@ class Arrival:
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     provider_event_id: str | None = None
+    wait_key: str | None = None
     queue: str = "default"
     timeout: timedelta = DEFAULT_TIMEOUT
     run_at: datetime | None = None
@@ -88,6 +93,7 @@ class Arrival:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     tag: str | None = None
     accepted_by: str | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +107,8 @@ class Receipt:
     same_body: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A job that a worker holds under a lease.
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that a worker holds under a lease. A struct: it is made for every attempt, ten times as fast as a dataclass.
 
     Args:
         token: what the ledger compares before it believes an outcome; ``{worker}-{sequence}``.
@@ -174,7 +179,21 @@ class Ignored:
     """No live worker has a handler for it; nobody is called back."""
 
 
-Outcome = Finished | Failed | Retried | Released | Ignored
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Runs again when an event comes, or when its time is up; until then it holds nothing, and it was no attempt.
+
+    Args:
+        key: what `source`'s event is known by: its provider's id, or what the source's ``wait_key`` says.
+        until: on Redis's clock.
+    """
+
+    source: str
+    key: str
+    until: datetime
+
+
+Outcome = Finished | Failed | Retried | Released | Ignored | Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +305,7 @@ class EventRecord:
     jobs: tuple[str, ...]
     duplicates: int
     differing_duplicates: int
+    wait_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +335,7 @@ class JobRecord:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

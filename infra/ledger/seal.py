@@ -43,8 +43,5 @@ class Seal:
 
     @staticmethod
     def _seal(key: bytes, parts: Sequence[bytes]) -> bytes:
-        state = blake2s(key=key, digest_size=16)
-        for part in parts:
-            state.update(len(part).to_bytes(8))
-            state.update(part)
-        return b64encode(state.digest())[:SEAL_LENGTH]
+        sealed = b"".join([piece for part in parts for piece in (len(part).to_bytes(8), part)])
+        return b64encode(blake2s(sealed, key=key, digest_size=16).digest())[:SEAL_LENGTH]

@@ -1,9 +1,10 @@
-"""Settlements as the scripts ``finish`` and ``retry`` take them: plain functions, no Redis."""
+"""Settlements as the scripts ``finish``, ``retry`` and ``wait`` take them: plain functions, no Redis."""
 
 from collections.abc import Sequence
 from datetime import UTC, timedelta
 from typing import Final
 
+from infra.clock import unix_milliseconds
 from infra.durations import milliseconds
 from infra.ledger.records import (
     Claim,
@@ -15,9 +16,10 @@ from infra.ledger.records import (
     Released,
     Retried,
     Settlement,
+    Waiting,
 )
 from infra.ledger.scripts import BATCH, Argument, Call
-from infra.ledger.wire import change, error_json, rq_result, rq_trace
+from infra.ledger.wire import change, error_json, rq_result, rq_trace, seen_key
 
 _LARGE: Final = 4 << 20  # bytes of results and traces that one script takes
 
@@ -30,16 +32,23 @@ def settling(
     Args:
         keep: how long finished and ignored jobs are kept; `keep_dead`: failed ones.
     """
-    finishing: list[list[Argument]] = []
-    retrying: list[list[Argument]] = []
+    finishing: list[list[str]] = []
+    retrying: list[list[str]] = []
+    waiting: list[list[str]] = []
     for settlement in settlements:
         outcome = settlement.outcome
         if isinstance(outcome, Finished | Failed | Ignored):
             finishing.append(_finish_arguments(settlement, outcome))
+        elif isinstance(outcome, Waiting):
+            waiting.append(_wait_arguments(settlement.claim, outcome))
         else:
             retrying.append(_retry_arguments(settlement, outcome))
     retentions: list[Argument] = [whole_seconds(keep), whole_seconds(keep_dead)]
-    return batches("finish", [worker, *retentions], finishing) + batches("retry", [worker], retrying)
+    return (
+        batches("finish", [worker, *retentions], finishing)
+        + batches("retry", [worker], retrying)
+        + batches("wait", [worker], waiting)
+    )
 
 
 def whole_seconds(duration: timedelta) -> int:
@@ -47,7 +56,7 @@ def whole_seconds(duration: timedelta) -> int:
     return round(duration.total_seconds())
 
 
-def batches(script: str, common: list[Argument], items: Sequence[list[Argument]]) -> list[Call]:
+def batches(script: str, common: list[Argument], items: Sequence[list[str]]) -> list[Call]:
     """Calls of a script for some items: at most `BATCH` each, and not too large."""
     calls: list[Call] = []
     arguments: list[Argument] = []
@@ -58,12 +67,12 @@ def batches(script: str, common: list[Argument], items: Sequence[list[Argument]]
             calls.append((script, arguments))
             room, places = _LARGE, BATCH
         arguments.extend(item)
-        room -= sum(len(argument) for argument in item if not isinstance(argument, int))
+        room -= sum(map(len, item))
         places -= 1
     return calls
 
 
-def _finish_arguments(settlement: Settlement, outcome: Finished | Failed | Ignored) -> list[Argument]:
+def _finish_arguments(settlement: Settlement, outcome: Finished | Failed | Ignored) -> list[str]:
     claim = settlement.claim
     status = {Finished: JobStatus.FINISHED, Failed: JobStatus.FAILED, Ignored: JobStatus.IGNORED}[
         type(outcome)
@@ -78,13 +87,13 @@ def _finish_arguments(settlement: Settlement, outcome: Finished | Failed | Ignor
         "" if error is None else error_json(error),
         _started(claim),
         settlement.handler,
-        settlement.max_attempts or "",
+        str(settlement.max_attempts or ""),
         claim.callback or "",
         _change(claim, status, claim.queue),
     ]
 
 
-def _retry_arguments(settlement: Settlement, outcome: Retried | Released) -> list[Argument]:
+def _retry_arguments(settlement: Settlement, outcome: Retried | Released) -> list[str]:
     claim = settlement.claim
     error = outcome.error if isinstance(outcome, Retried) else None
     queue = outcome.queue if isinstance(outcome, Released) else None
@@ -92,7 +101,7 @@ def _retry_arguments(settlement: Settlement, outcome: Retried | Released) -> lis
         claim.job_id,
         claim.token,
         "released" if error is None else "retried",
-        milliseconds(outcome.delay),
+        str(milliseconds(outcome.delay)),
         "1" if isinstance(outcome, Retried) and outcome.counted else "0",
         queue or "",
         "" if error is None else _trace_of(error),
@@ -104,6 +113,16 @@ def _retry_arguments(settlement: Settlement, outcome: Retried | Released) -> lis
             JobStatus.SCHEDULED if milliseconds(outcome.delay) > 0 else JobStatus.QUEUED,
             queue or claim.queue,
         ),
+    ]
+
+
+def _wait_arguments(claim: Claim, outcome: Waiting) -> list[str]:
+    return [
+        claim.job_id,
+        claim.token,
+        seen_key(outcome.source, outcome.key),
+        str(unix_milliseconds(outcome.until)),
+        _change(claim, JobStatus.SCHEDULED, claim.queue),
     ]
 
 

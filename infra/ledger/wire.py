@@ -11,7 +11,10 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2s
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from infra.clock import unix_milliseconds
 from infra.ledger.records import (
@@ -25,6 +28,7 @@ from infra.ledger.records import (
     Progress,
 )
 from infra.ledger.seal import SEAL_LENGTH, Seal
+from infra.strict_json import written
 
 
 class Story(NamedTuple):
@@ -90,31 +94,34 @@ def change(
     tag: str | None,
 ) -> str:
     """A change of a job as the live stream carries it."""
+    tagged = "" if tag is None else f',"tag":{_quoted(tag)}'
+    return (
+        f'{{"job_id":{_quoted(job_id)},"event_id":{_quoted(event_id)},"status":"{status}","queue":{_quoted(queue)},'
+        f'"source":{_quoted(source)},"type":{_quoted(type)}{tagged}}}'
+    )
+
+
+def head_of(arrival: Arrival, *, body: str) -> bytes:
+    """What is known of the event besides its body; what is as usual is left out.
+
+    Args:
+        body: its digest.
+    """
     told = {
-        "job_id": job_id,
-        "event_id": event_id,
-        "status": status,
-        "queue": queue,
-        "source": source,
-        "type": type,
-    }
-    return dumps(told if tag is None else told | {"tag": tag})
-
-
-def head_of(arrival: Arrival) -> bytes:
-    """What is known of the event besides its body; what is as usual is left out."""
-    optional = {
+        "source": arrival.source,
+        "type": plain(arrival.type),
         "tag": None if arrival.tag is None else plain(arrival.tag),
         "at": unix_milliseconds(arrival.received_at),
-        "digest": digest(arrival.body),
+        "digest": body,
         "content_type": None if arrival.content_type == "application/json" else arrival.content_type,
         "headers": dict(arrival.headers) or None,
         "id": arrival.provider_event_id,
+        "wait_key": arrival.wait_key,
         "metadata": dict(arrival.metadata) or None,
         "accepted_by": arrival.accepted_by,
+        "parent": arrival.parent,
     }
-    told = {name: value for name, value in optional.items() if value is not None}
-    return dumps({"source": arrival.source, "type": plain(arrival.type)} | told).encode()
+    return written({name: value for name, value in told.items() if value is not None})
 
 
 def birth_of(arrival: Arrival) -> bytes:
@@ -131,7 +138,7 @@ def birth_of(arrival: Arrival) -> bytes:
         birth["callback"] = CallbackStatus.BLOCKED if arrival.callback_refusal else CallbackStatus.PENDING
         birth["url"] = arrival.callback_url
         birth["refusal"] = arrival.callback_refusal
-    return dumps(birth).encode()
+    return written(birth)
 
 
 def accept_arguments(arrival: Arrival, seal: Seal) -> list[str | bytes | int]:
@@ -142,14 +149,15 @@ def accept_arguments(arrival: Arrival, seal: Seal) -> list[str | bytes | int]:
     """
     if arrival.event_id[4:] != arrival.job_id[4:]:
         raise ValueError("an event and its first job share the end of their ids")
-    head, birth = head_of(arrival), birth_of(arrival)
+    body = digest(arrival.body)
+    head, birth = head_of(arrival, body=body), birth_of(arrival)
     sealed = seal.make(arrival.job_id.encode(), arrival.event_id.encode(), head, birth) + birth
     status = JobStatus.QUEUED if arrival.run_at is None else JobStatus.SCHEDULED
     return [
         arrival.event_id,
         arrival.job_id,
         "" if arrival.provider_event_id is None else seen_key(arrival.source, arrival.provider_event_id),
-        digest(arrival.body),
+        body,
         head,
         arrival.body,
         sealed,
@@ -159,6 +167,7 @@ def accept_arguments(arrival: Arrival, seal: Seal) -> list[str | bytes | int]:
         "" if arrival.timeout == DEFAULT_TIMEOUT else _seconds_of(arrival.timeout),
         "" if arrival.run_at is None else unix_milliseconds(arrival.run_at),
         "" if arrival.ordering_key is None else line_of(arrival.source, arrival.ordering_key),
+        "" if arrival.wait_key is None else seen_key(arrival.source, arrival.wait_key),
         change(job_id=arrival.job_id, event_id=arrival.event_id, status=status, queue=arrival.queue,
                source=arrival.source, type=arrival.type, tag=arrival.tag),
     ]  # fmt: skip
@@ -171,7 +180,7 @@ def unsealed(seal: Seal, job_id: str, event_id: str, head: bytes | None, birth: 
     made, born = birth[:SEAL_LENGTH], birth[SEAL_LENGTH:]
     if not seal.holds(made, plain(job_id).encode(), plain(event_id).encode(), head, born):
         return None
-    return Story(json.loads(head), json.loads(born))
+    return Story(_loads(head), _loads(born))
 
 
 def rq_result(result: str) -> str:
@@ -230,6 +239,14 @@ def _short(source: str, text: str, *, person: bytes) -> str:
     state = blake2s(source.encode(), digest_size=16, person=person)
     state.update(b"\0" + text.encode("utf-8", "surrogatepass"))
     return urlsafe_b64encode(state.digest()).decode().rstrip("=")
+
+
+def _loads(sealed: bytes) -> Any:
+    """What `dumps` wrote."""
+    try:
+        return msgspec.json.decode(sealed)
+    except msgspec.DecodeError:  # a lone surrogate, or a number beyond its bounds
+        return json.loads(sealed)
 
 
 def _seconds_of(timeout: timedelta) -> int:

@@ -4,6 +4,7 @@ The keys of each script are not listed here: a server's MONITOR tells them. The 
 every state; it is dumped once and restored for each case.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from infra.ledger.records import (
     HandlerEntry,
     JobStatus,
     Progress,
+    Waiting,
 )
 from infra.ledger.wire import limits_of
 from infra.redis_client import connect, connect_sync
@@ -61,8 +63,8 @@ def numbered(number: int, **changes: Any) -> Arrival:
 # Who is who in the world.
 (
     RUNNING, RUNNING_TOO, ORPHANED, QUEUED, QUEUED_TOO, SCHEDULED, CALLING, LEASED, ENDED, LOW,
-    HEAD, IN_LINE, PLACED, WITHOUT_PLACE, ARRIVING,
-) = range(1, 16)  # fmt: skip
+    HEAD, IN_LINE, PLACED, WITHOUT_PLACE, WAITS, ARRIVING,
+) = range(1, 17)  # fmt: skip
 LIMITED = HandlerEntry(source="limited", type="*", handler="handlers.limited:one", concurrency=1)
 
 
@@ -90,7 +92,11 @@ async def build(bench: Bench) -> World:
     await bench.accept(
         *(numbered(number) for number in (CALLING, LEASED)), numbered(ENDED, callback_url=None)
     )
-    await bench.settle(FINISHED, *(await bench.claim("w1", lease=DAY)))
+    ended = await bench.claim("w1", lease=DAY)
+    for claim in ended:
+        await bench.ledger.steps.keep(claim, "step:a", "1")
+    await bench.settle(FINISHED, *ended)
+    await wait_until_now(bench)
     (leased, *_) = [due for due in await bench.due("s1", hold=NOW) if due.job.id.endswith(suffix(LEASED))]
     await bench.client.hset(f"{keys.CALLBACK}cb_{suffix(CALLING)}", "lease", "")
     await bench.accept(numbered(ORPHANED))
@@ -110,6 +116,18 @@ async def build(bench: Bench) -> World:
     return World(running, leased, dump)
 
 
+async def wait_until_now(bench: Bench) -> None:
+    """A job waits for an event; nobody has seen yet that its time is up."""
+    await bench.accept(numbered(WAITS))
+    await bench.settle(waiting(DAY), *(await bench.claim("w1", lease=DAY)))
+    await bench.client.hset(f"{keys.JOB}job_{suffix(WAITS)}", "due", "1000")
+    await bench.client.zadd(f"{keys.SCHEDULED}default", {f"job_{suffix(WAITS)}": 1})
+
+
+def waiting(time: timedelta) -> Waiting:
+    return Waiting(source="acme", key="awaited", until=datetime.now(UTC) + time)
+
+
 def direct(name: str, *arguments: Any) -> "Act":
     async def act(bench: Bench, world: World) -> None:
         filled = [
@@ -127,7 +145,13 @@ async def _accept(bench: Bench, world: World) -> None:
         replace(numbered(ARRIVING + 1), provider_event_id=f"ev_{QUEUED}"),
         numbered(ARRIVING + 2, run_at=datetime(2020, 1, 1, tzinfo=UTC)),
         numbered(ARRIVING + 3, ordering_key="one"),
+        numbered(ARRIVING + 4, provider_event_id="awaited", wait_key="also"),
     ])  # fmt: skip
+
+
+async def _wait(bench: Bench, world: World) -> None:
+    await bench.settle(waiting(timedelta(milliseconds=20)), *world.running)
+    await asyncio.sleep(0.02)
 
 
 async def _retire(bench: Bench, world: World) -> None:
@@ -146,10 +170,14 @@ ACTS: dict[str, Act] = {
         Retried(delay=timedelta(milliseconds=1), error=ERROR), *world.running
     ),
     "release": lambda bench, world: bench.settle(RELEASED, *world.running),
+    "wait": _wait,
+    "step": lambda bench, world: bench.ledger.steps.keep(world.running[0], "step:a", "1"),
+    "tick": lambda bench, world: bench.ledger.ticks.note("m:f every 15m", datetime(2020, 1, 1, tzinfo=UTC)),
     "report": lambda bench, world: bench.ledger.jobs.report(
         [Report(world.running[0], Progress(current=2), ("{}",))]
     ),
     "cancel": lambda bench, world: bench.ledger.jobs.cancel(world.running[0].job_id),
+    "cancel one that waits": lambda bench, world: bench.ledger.jobs.cancel(f"job_{suffix(WAITS)}"),
     "cancel one in line": lambda bench, world: bench.ledger.jobs.cancel(f"job_{suffix(IN_LINE)}"),
     "promote": lambda bench, world: bench.ledger.jobs.promote(QUEUES),
     "take_over": lambda bench, world: bench.ledger.jobs.take_over(),
@@ -321,6 +349,7 @@ async def check(bench: Bench, key: str, act: str) -> None:
         "retire": {ENDED},
         "quarantine": {RUNNING},
         "cancel": {RUNNING},
+        "cancel one that waits": {WAITS},
         "cancel one in line": {IN_LINE},
     }.get(act, set())
     due = {one.id for one in await bench.due("s9", hold=NOW)}

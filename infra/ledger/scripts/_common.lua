@@ -5,6 +5,7 @@ local LIVE_KEPT = 10000            -- changes that the live stream keeps, about
 local ATTEMPTS_KEPT = '20'         -- entries of a job's result stream
 local CORRUPT_KEPT = '2592000'     -- seconds that a key which was set aside stays: 30 days
 local QUARANTINE_KEPT = 1000       -- entries of the quarantine's list
+local WOKEN_AT_ONCE = 1000         -- jobs that one event wakes, at the most
 local MARK = '-'                   -- member with score 0 of the sets that walks stand on: without it, the set was lost
 local RESULT = {finished = '1', ignored = '1', failed = '2', crashed = '2', canceled = '3', retried = '4'}   -- rq.results.Result.Type
 local ENDED = {finished = true, failed = true, canceled = true}
@@ -151,10 +152,18 @@ local function kind_of(head)
   return told and type(told.source) == 'string' and type(told.type) == 'string' and told.source .. ':' .. told.type or nil
 end
 
+local queue_names = {}   -- as JSON
 local function change_of(job, event, status, queue, head)
-  local known = known_of(head or fields(K.event .. event, 'head')[1])
-  return '{"job_id":"' .. job .. '","event_id":"' .. event .. '","status":"' .. status .. '","queue":' ..
-    cjson.encode((string.gsub(queue, '[\128-\255]', '?'))) .. (known and ',' .. known or '') .. '}'
+  head = head or fields(K.event .. event, 'head')[1] or ''
+  -- The usual head is sound at a glance; whatever else stands there is read.
+  local known = string.match(head, '^{("source":"[%w-]+","type":"[%w._:/ -]*"),"at":%d') or known_of(head)
+  local name = queue_names[queue]
+  if not name then
+    name = cjson.encode((string.gsub(queue, '[\128-\255]', '?')))
+    queue_names[queue] = name
+  end
+  return '{"job_id":"' .. job .. '","event_id":"' .. event .. '","status":"' .. status .. '","queue":' .. name ..
+    (known and ',' .. known or '') .. '}'
 end
 
 -- Jobs that may not run yet. A job with an ordering key stands in that key's line from its acceptance to its end, and only the
@@ -245,6 +254,13 @@ local function free_place(job, limit)
   let_in(limit)
 end
 
+-- A job waits for no event any more.
+local function stop_waiting(job, key)
+  if not key then return end
+  put('SREM', K.waiting .. key, job)
+  put('HDEL', K.job .. job, 'waiting')
+end
+
 -- Records that can't be used.
 
 -- Note that something was put aside. The list is for people and bounded; the counter counts on.
@@ -261,13 +277,14 @@ local function quarantine(job, reason)
   note(job, reason)
   put('ZREM', K.open, job)
   if not is_job(job) then return end
-  local known = fields(K.job .. job, 'status', 'origin', 'event', 'line', 'limit')
+  local known = fields(K.job .. job, 'status', 'origin', 'event', 'line', 'limit', 'waiting')
   if not known[1] then return end
   local queue = is_queue(known[2]) and known[2] or 'default'
   put('HSET', K.job .. job, 'status', 'failed', 'ended_at', stamp, 'lease', '')
   put('ZADD', K.failed .. queue, whole(now / 1000 + 30 * 86400), job)
   leave_line(job, known[4])
   free_place(job, known[5])
+  stop_waiting(job, known[6])
   tell(change_of(job, event_of(job, known[3]), 'failed', queue))
 end
 

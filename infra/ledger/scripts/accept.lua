@@ -1,10 +1,12 @@
 -- accept: nothing → event stored, its id claimed, its job queued, scheduled, or parked behind the others of its line.
--- One script, because a claimed id without its event would swallow the sender's next try.
+-- Jobs that wait for the event are queued.
+-- One script, because a claimed id without its event would swallow the sender's next try, and a waiting job must not miss it.
 --
--- ARGV  1 deduplication window in ms; then for each arrival 14 values:
+-- ARGV  1 deduplication window in ms; then for each arrival 15 values:
 --       event id · job id · deduplication key or '' · digest of the body · head (JSON) · body · birth (seal + JSON)
 --       source · type · queue · timeout in s, or '' for the usual one · due in ms since 1970, or ''
---       line, or '' where it has no ordering key · the change that watchers see (JSON)
+--       line, or '' where it has no ordering key · what it can be waited for by besides its id (a digest), or ''
+--       the change that watchers see (JSON)
 -- Reply for each arrival {event id, job id, 'new' | 'same' | 'differs'}: the first ids where it is a duplicate.
 -- Running it again with the same ids changes nothing and replies the same.
 
@@ -13,6 +15,7 @@ local created = whole(now)
 local index, due, pushed, names = collector('ZADD'), collector('ZADD'), collector('RPUSH'), collector('SADD')
 local named = {}
 local replies, woken = {}, false
+local awaited   -- whether any job may wait for an event
 
 local function name(set, member)
   if not named[set .. member] then named[set .. member] = true; names.add(set, member) end
@@ -29,8 +32,35 @@ local function duplicate(first, digest)
   return {first, job, verdict}
 end
 
-for first = 2, #ARGV, 14 do
-  local event, job, seen, digest, head, body, birth, source, type, queue, timeout, run_at, line, change = unpack(ARGV, first, first + 13)
+-- The jobs that wait for an event go on, and know which one it was.
+local function rouse(key, event)
+  for _, job in ipairs(put('SPOP', K.waiting .. key, WOKEN_AT_ONCE)) do
+    local record = fields(K.job .. job, 'status', 'origin', 'event', 'waiting')
+    if record[4] == key and is_job(job) then
+      put('HSETNX', K.steps .. job, 'came:' .. key, event)
+      put('HDEL', K.job .. job, 'waiting', 'due')
+      if record[1] == 'scheduled' then
+        local queue = is_queue(record[2]) and record[2] or 'default'
+        put('HSET', K.job .. job, 'status', 'queued', 'enqueued_at', stamp)
+        put('ZREM', K.scheduled .. queue, job)
+        pushed.add(K.queue .. queue, job)
+        tell(change_of(job, event_of(job, record[3]), 'queued', queue))
+      end
+    end
+  end
+end
+
+local function announce(event, seen, wait_key)
+  if wait_key ~= '' then put('SET', K.arrived .. wait_key, event, 'PX', window) end
+  if awaited == nil then awaited = redis.call('EXISTS', K.awaited) == 1 end
+  if not awaited then return end
+  if seen ~= '' then rouse(seen, event) end
+  if wait_key ~= '' then rouse(wait_key, event) end
+end
+
+for first = 2, #ARGV, 15 do
+  local event, job, seen, digest, head, body, birth, source, type, queue, timeout, run_at, line, wait_key, change =
+    unpack(ARGV, first, first + 14)
   local earlier = seen ~= '' and put('SET', K.seen .. seen, event, 'PX', window, 'NX', 'GET')
   if earlier and not is_event(earlier) then
     put('SET', K.seen .. seen, event, 'PX', window)   -- what stood there names no event
@@ -63,6 +93,7 @@ for first = 2, #ARGV, 14 do
         pushed.add(K.queue .. queue, job)
       end
       tell(change)
+      announce(event, seen, wait_key)
     end
   end
 end

@@ -30,7 +30,7 @@ local function cancel(job)
   put('ZADD', K.canceled .. queue, whole(now / 1000), job)
   if worker then taken_from(worker, job, token, record) end
   if record[8] then put('LREM', K.parked .. record[8], '0', job) end
-  if record[9] then put('SREM', K.waiting .. record[9], job) end
+  stop_waiting(job, record[9])
   leave_line(job, record[7])
   free_place(job, record[8])
   if queue_callback(job, born.callback, natural(record[5], 1)) then redis.call('PUBLISH', K.wake, 'outbox') end

@@ -12,8 +12,9 @@ for place = 2, #ARGV do
   local queue = ARGV[place]
   local key = K.scheduled .. queue
   for _, job in ipairs(put('ZRANGE', key, '-inf', seconds(now), 'BYSCORE', 'LIMIT', '0', ARGV[1])) do
-    local record = fields(K.job .. job, 'status', 'event')
+    local record = fields(K.job .. job, 'status', 'event', 'waiting')
     gone.add(key, job)
+    stop_waiting(job, record[3])
     if record[1] == 'scheduled' then
       put('HSET', K.job .. job, 'status', 'queued', 'enqueued_at', stamp)
       if is_job(job) then tell(change_of(job, event_of(job, record[2]), 'queued', queue)) end

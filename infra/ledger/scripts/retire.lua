@@ -1,5 +1,5 @@
 -- retire: removes what is past retention, oldest first, a page a turn: jobs that ended long enough ago, with their results,
--- logs, callbacks and index entries, and the event when its last job is gone. A job whose callback waits stays until that
+-- logs, steps, callbacks and index entries, and the event when its last job is gone. A job whose callback waits stays until that
 -- has ended, one whose callback is a dead letter for as long as that is kept.
 -- One script, because half a record is worse than an old one.
 --
@@ -44,7 +44,7 @@ local function remove(job, event, queue, callbacks)
     gone.add(K.callbacks_as .. callback[2], callback[1])
     redis.call('DEL', K.callback .. callback[1])
   end
-  redis.call('DEL', K.job .. job, K.results .. job, K.log .. job)
+  redis.call('DEL', K.job .. job, K.results .. job, K.log .. job, K.steps .. job)
   put('HDEL', K.quarantine, job)
   put('HDEL', K.event .. event, 'job:' .. job)
   for _, name in ipairs(put('HKEYS', K.event .. event)) do

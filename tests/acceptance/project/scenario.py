@@ -5,7 +5,9 @@ Worker processes load this file (``HOOKLINE_HANDLERS=scenario``). What ran is in
 
 import asyncio
 import os
+import resource
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -115,7 +117,127 @@ def gated_plain(context: Context) -> str:
     return "through"
 
 
+@both("gated-child", max_attempts=2, backoff="100ms", isolation="process")
+def gated_child(context: Context) -> str:
+    return gated_plain(context)
+
+
 @both("poison")
 def poison(context: Context) -> None:
     note(context)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@both("in-order", ordering_key="json:$.account", max_attempts=3, backoff="100ms")
+async def in_order(context: Context) -> int:
+    """Fails first where it is told to; those behind it wait all the same."""
+    note(context)
+    if context.payload.get("dies") and context.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if context.payload.get("fails") and context.attempt == 1:
+        raise RuntimeError("not yet")
+    return int(context.payload["number"])
+
+
+@both("one-at-a-time", concurrency=1)
+async def one_at_a_time(context: Context) -> None:
+    """Finds out by a file whether another one runs, anywhere."""
+    note(context)
+    with gate("lock").open("x"):
+        await asyncio.sleep(0.05)
+    gate("lock").unlink()
+
+
+# -- what handlers do to themselves ------------------------------------------------------------------------------------
+
+
+@both("stubborn", max_attempts=1, timeout="1s", isolation="process")
+def stubborn(context: Context) -> None:
+    """Hears no signal that can be ignored, and waits for a program that never ends."""
+    note(context)
+    for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    program = subprocess.Popen(["sleep", "600"])
+    gate("program").write_text(str(program.pid))
+    while True:
+        time.sleep(600)
+
+
+@both("spinning", max_attempts=1, timeout="1s", isolation="process")
+async def spinning(context: Context) -> None:
+    note(context)
+    while True:
+        pass
+
+
+@both("blocking", max_attempts=1)
+async def blocking(context: Context) -> None:
+    """Holds up everything else in its worker, for so many seconds."""
+    note(context)
+    time.sleep(context.payload["seconds"])
+
+
+@both("resting", max_attempts=1)
+async def resting(context: Context) -> None:
+    note(context)
+    await asyncio.sleep(context.payload["seconds"])
+
+
+@both("greedy", max_attempts=1, isolation="process")
+def greedy(context: Context) -> int:
+    """Wants more memory than there is."""
+    note(context)
+    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    return len(bytearray(8 << 30))
+
+
+def _loud(context: Context) -> str:
+    note(context)
+    print("x" * (50 << 20))
+    return "x" * (50 << 20)
+
+
+@both("loud", max_attempts=1)
+async def loud(context: Context) -> str:
+    return _loud(context)
+
+
+@both("loud-child", max_attempts=1, isolation="process")
+def loud_child(context: Context) -> str:
+    return _loud(context)
+
+
+def _endless() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    found["self"] = found
+    return found
+
+
+NO_JSON: dict[str, Callable[[], Any]] = {
+    "an object": object,
+    "not a number": lambda: float("nan"),
+    "bytes": lambda: b"abc",
+    "half a character": lambda: "\ud83d",
+    "a number of 5001 digits": lambda: 10**5000,
+    "endless": _endless,
+}
+
+
+@both("no-json", max_attempts=1)
+async def no_json(context: Context) -> Any:
+    note(context)
+    return NO_JSON[context.payload]()
+
+
+@both("no-json-child", max_attempts=1, isolation="process")
+def no_json_child(context: Context) -> Any:
+    note(context)
+    return NO_JSON[context.payload]()
+
+
+@both("again-in-a-second", max_attempts=2, backoff="1s")
+async def again_in_a_second(context: Context) -> int:
+    note(context)
+    if context.attempt == 1:
+        raise RuntimeError("not yet")
+    return context.attempt

@@ -3,16 +3,19 @@ import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from handlers import Context, Reject, RetryLater
 from handlers.attempt import Runner, never
 from handlers.http_clients import HTTPClients
 from handlers.registry import Registry
+from handlers.rehearsal import Rehearsal
 from handlers.testing import START, RecordedEffects
 from infra.clock import ManualClock
 from infra.ledger.records import Claim, Failed, Finished, Ignored, Outcome, Retried
@@ -56,6 +59,7 @@ def attempt(
             registry,
             executor=executor,
             effects=effects or RecordedEffects(),
+            services=Rehearsal(ManualClock(START)),
             http=HTTPClients(),
             clock=ManualClock(START),
             jitter=lambda: chance,
@@ -341,9 +345,38 @@ def test_a_runner_says_what_it_handles() -> None:
         registry,
         executor=ThreadPoolExecutor(1),
         effects=RecordedEffects(),
+        services=Rehearsal(ManualClock(START)),
         http=HTTPClients(),
         clock=ManualClock(START),
         jitter=lambda: 0.5,
     )
 
     assert [runner.handles("acme", "order.paid"), runner.handles("acme", "order.lost")] == [True, False]
+
+
+async def fail() -> None:
+    raise ValueError("no")
+
+
+async def in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fail())
+
+
+def test_a_task_group_that_fails_is_a_failure_and_no_cancellation() -> None:
+    outcome = attempt(in_a_group)
+
+    assert isinstance(outcome, Retried)
+    assert outcome.error.type == "ExceptionGroup"
+
+
+def test_a_timeout_after_a_task_group_that_failed_is_a_timeout() -> None:
+    async def handler() -> None:
+        with suppress(ExceptionGroup):
+            await in_a_group()
+        await asyncio.sleep(10)
+
+    outcome = attempt(handler, timeout="50ms")
+
+    assert isinstance(outcome, Retried)
+    assert outcome.error.message == "the attempt took longer than 0.05s"

@@ -7,14 +7,13 @@ import pytest
 
 from handlers.context import LINE_LIMIT, LINES_PER_ATTEMPT, TEXT_LIMIT, Context
 from handlers.http_clients import HTTPClients
+from handlers.rehearsal import Rehearsal
 from handlers.testing import START, RecordedEffects
 from infra.clock import ManualClock
 from infra.ledger.records import Claim, Progress
 
 
-def make_context(
-    effects: RecordedEffects | None = None, *, blocking: bool = False, **changes: Any
-) -> Context:
+def make_context(effects: RecordedEffects | None = None, *, loop: Any = None, **changes: Any) -> Context:
     claim = Claim(
         **{
             "job_id": "job_1",
@@ -38,10 +37,11 @@ def make_context(
     return Context(
         claim,
         effects=effects or RecordedEffects(),
+        services=Rehearsal(ManualClock(START)),
         http=HTTPClients(),
         clock=ManualClock(START),
         canceled=lambda: False,
-        blocking=blocking,
+        loop=loop,
     )
 
 
@@ -115,7 +115,7 @@ def test_what_is_said_after_the_attempt_is_not_heard() -> None:
 
 
 def test_each_kind_of_handler_gets_its_kind_of_client() -> None:
-    asynchronous, blocking = make_context().http, make_context(blocking=True).http
+    asynchronous, blocking = make_context().http, make_context(loop=object()).http
 
     assert isinstance(asynchronous, httpx.AsyncClient)
     assert isinstance(blocking, httpx.Client)

@@ -1,10 +1,10 @@
-import inspect
 import re
 from pathlib import Path
 
 import pytest
 
-from handlers.registry import Registry, default_registry
+from handlers.decorator import Options
+from handlers.registry import default_registry
 
 GUIDE = Path(__file__).parents[3] / "docs" / "handlers.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -23,11 +23,7 @@ def test_the_guide_has_examples() -> None:
 
 def test_the_guide_names_every_word_of_the_decorator() -> None:
     text = GUIDE.read_text(encoding="utf-8")
-    words = [
-        name
-        for name, parameter in inspect.signature(Registry.handler).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    ]
+    words = list(Options.__annotations__)
 
     assert words
     assert [word for word in words if f"| `{word}` |" not in text] == []

@@ -75,7 +75,7 @@ def test_a_result_that_is_none_says_why() -> None:
 
     with pytest.raises(AssertionError, match="no such order"):
         _ = refused.result
-    with pytest.raises(AssertionError, match="no next attempt"):
+    with pytest.raises(AssertionError, match="nothing follows"):
         refused.again()
 
 

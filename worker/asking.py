@@ -1,0 +1,65 @@
+"""How a handler in a child process asks its worker for what outlives the attempt."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future
+from itertools import count
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from handlers.services import Awaited
+from infra.ledger.records import Claim
+from infra.submission import Submission
+from worker.frames import Answered, Asked, Enqueue, Keep, Kept, LookFor, Message, Question
+
+_T = TypeVar("_T")
+
+
+class Speaker(Protocol):
+    """What sends to the worker."""
+
+    def say(self, *messages: Message) -> None:
+        """Send messages."""
+
+
+class Asking:
+    """The `Services` of a child: each call is a question to the worker, which knows the claim.
+
+    Args:
+        voice: what carries the questions; the answers come in by `answered`, from another thread.
+    """
+
+    def __init__(self, voice: Speaker) -> None:
+        self._voice = voice
+        self._numbers = count(1)
+        self._open: dict[int, Future[Answered]] = {}
+
+    async def kept(self, claim: Claim) -> Mapping[str, str]:  # noqa: ARG002
+        return await self._ask(Kept(), dict[str, str])
+
+    async def keep(self, claim: Claim, name: str, text: str) -> None:  # noqa: ARG002
+        await self._ask(Keep(name, text), type(None))
+
+    async def enqueue(self, claim: Claim, submission: Submission, key: str) -> str:  # noqa: ARG002
+        return await self._ask(Enqueue(submission, key), str)
+
+    async def look_for(self, claim: Claim, source: str, key: str, event_id: str | None) -> Awaited:  # noqa: ARG002
+        return await self._ask(LookFor(source, key, event_id), Awaited)
+
+    def answered(self, answer: Answered) -> None:
+        """The worker has answered; an answer that nobody waits for any more is dropped."""
+        if (waiting := self._open.pop(answer.number, None)) is not None:
+            waiting.set_result(answer)
+
+    async def _ask(self, question: Question, kind: type[_T]) -> _T:
+        number, waiting = next(self._numbers), Future[Answered]()
+        self._open[number] = waiting
+        try:
+            self._voice.say(Asked(number, question))
+            answer = await asyncio.wrap_future(waiting)
+        finally:
+            self._open.pop(number, None)
+        if answer.error is not None:
+            raise answer.error.exception
+        return msgspec.json.decode(answer.value, type=kind)
