@@ -6,6 +6,7 @@ safely, and whoever calls them decides when. Nothing connects before its first c
 
 import logging
 import re
+import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# A peer that vanished without a word is noticed within about a minute, though a blocking client sends nothing by itself.
+_PROBES = {
+    getattr(socket, name): value
+    for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}.items()
+    if hasattr(socket, name)
+}
 _DATABASE = re.compile(r"/?|/[0-9]{1,5}/?", re.ASCII)
 _OPTIONS = frozenset({"db", "username", "password"})
 _TLS_OPTIONS = frozenset(
@@ -80,7 +87,7 @@ def connect(url: str, *, blocking: bool = False, name: str = "hookline") -> redi
     Raises:
         SettingsError: we can't use such an address; the text holds no part of it.
     """
-    options = _options(blocking=blocking, name=name) | {"retry": AsyncRetry(NoBackoff(), 0)}
+    options = _options(url, blocking=blocking, name=name) | {"retry": AsyncRetry(NoBackoff(), 0)}
     client = redis.asyncio.Redis.from_url(_usable(url), **options)
     pool = client.connection_pool
     pool.connection_class = _PACKED[pool.connection_class]
@@ -89,7 +96,7 @@ def connect(url: str, *, blocking: bool = False, name: str = "hookline") -> redi
 
 def connect_sync(url: str, *, blocking: bool = False, name: str = "hookline") -> redis.Redis:
     """The same for code that runs in a thread, or before there is a loop."""
-    options = _options(blocking=blocking, name=name) | {"retry": Retry(NoBackoff(), 0)}
+    options = _options(url, blocking=blocking, name=name) | {"retry": Retry(NoBackoff(), 0)}
     return redis.Redis.from_url(_usable(url), **options)
 
 
@@ -139,9 +146,12 @@ def refuse_cluster(info: Mapping[str, Any]) -> None:
         )
 
 
-def _options(*, blocking: bool, name: str) -> dict[str, Any]:
+def _options(url: str, *, blocking: bool, name: str) -> dict[str, Any]:
     """What both kinds of client are made with; the times are seconds."""
-    return {
+    kept_alive = (
+        {} if url.startswith("unix:") else {"socket_keepalive": True, "socket_keepalive_options": _PROBES}
+    )
+    return kept_alive | {
         "client_name": name,
         "decode_responses": False,
         "health_check_interval": 30,

@@ -1,8 +1,8 @@
 """The RQ worker: takes jobs, runs them, finishes them, in batches, in one asyncio loop.
 
-Each turn is one round trip: what ended since the last turn is settled, and as many jobs are claimed as there are free
-slots. Between turns it waits for a job to end or to arrive. All that other processes must know is in Redis: kill this one
-at any moment, and its jobs are taken over when its lease runs out.
+Two streams run beside each other, each with one request in flight: claims bring as many jobs as there are free slots
+(here), settlements record what ended (`worker.settling`). So Redis and the handlers work at the same time. All that other
+processes must know is in Redis: kill this one at any moment, and its jobs are taken over when its lease runs out.
 """
 
 import asyncio
@@ -11,35 +11,42 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.serializers import JSONSerializer
 from rq.version import VERSION
 from rq.worker import BaseWorker
 
 from handlers.registry import Registry
 from infra.ids import new_suffix
-from infra.ledger import Ledger, LedgerError
-from infra.ledger.records import Claim, Failed, Outcome, Released, Retried, Settlement
+from infra.ledger import Ledger, LedgerError, keys
+from infra.ledger.jobs import Report
+from infra.ledger.records import Claim, Settlement
 from infra.ledger.scripts import BATCH
 from infra.ledger.wire import limits_of
-from infra.logs import bind
 from infra.tasks import end
+from worker.attempts import Attempts
 from worker.callbacks.outbox import Outbox
+from worker.commands import Told, told, told_by_rq
 from worker.isolation import Isolation
 from worker.lease import Lease
 from worker.reports import Reports
 from worker.routing import Routing
+from worker.settling import Settling
 from worker.sweeper import Sweeper
+from worker.ticks import Ticker
 from worker.wakeup import Wakeup, listen
+from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 _REPORT_EVERY: Final = 0.1
+_LOOK_EVERY: Final = 60.0  # seconds; a wake-up that got lost costs no more than that
 _PAUSE: Final = 0.5
 _PATIENCE: Final = 5.0  # seconds, of a worker that is to stop, with a Redis that is away
 
@@ -59,9 +66,8 @@ class Engine(BaseWorker):
 
     Args:
         connection: for what RQ itself asks; the work goes through `ledger`.
-        listen_on: makes the client that hears when something falls due early.
+        listen_on: makes the client that hears what others tell workers.
         concurrency: the most jobs held at a time.
-        look_every: how often to look for jobs without being woken; a lost wake-up costs no more than that.
         grace: how long running jobs may go on after `stop`; then they go back to their queue.
     """
 
@@ -82,7 +88,6 @@ class Engine(BaseWorker):
         make_lease: Callable[["Engine"], Lease],
         lease_length: timedelta,
         concurrency: int,
-        look_every: timedelta,
         grace: timedelta,
     ) -> None:
         super().__init__(
@@ -91,7 +96,6 @@ class Engine(BaseWorker):
         self.hostname, self.pid, self.ip_address = socket.gethostname(), os.getpid(), "unknown"
         self._ledger = ledger
         self._isolation = isolation
-        self._registry = registry
         self._names = queues
         self._limits = limits_of(registry.manifest())
         self._wakeup = wakeup
@@ -99,19 +103,22 @@ class Engine(BaseWorker):
         self._reports = reports
         self._outbox = outbox
         self._sweeper = sweeper
+        self._ticker = Ticker(ledger, registry)
         self._lease = make_lease(self)
         self._lease_length = lease_length
         self._concurrency = concurrency
-        self._look_every = look_every.total_seconds()
         self._grace = grace
-        self._routing = Routing(ledger)
-        self._running: dict[asyncio.Task[None], Claim] = {}
+        self._settling = Settling(ledger, reports, worker=name, settled=self._settled)
+        self._attempts = Attempts(registry, isolation, Routing(ledger), ended=self._ended, fault=self._fail)
+        self._watchdog = Watchdog(self._attempts.describe)
         self._fault: BaseException | None = None
-        self._ended: list[Settlement] = []
         self._sequence = 0
+        self._may_have_jobs = True
+        self._review_at = 0.0
+        self._burst = False
         self._stopping = False
-        self._settled = 0
         self._changed = asyncio.Event()
+        self._errands: set[asyncio.Task[None]] = set()
 
     # -- what RQ calls ---------------------------------------------------------------------------------------------
 
@@ -122,7 +129,7 @@ class Engine(BaseWorker):
     def request_stop(self, *_: object) -> None:
         """Take no further job; let the running ones end. Safe to call twice."""
         if not self._stopping:
-            log.info("stopping: no further job is taken, %d may end", len(self._running))
+            log.info("stopping: no further job is taken, %d may end", len(self._attempts))
         self._stopping = True
         self._changed.set()
 
@@ -143,184 +150,212 @@ class Engine(BaseWorker):
         """Work in a loop that is already running.
 
         Args:
-            threaded: keep the lease in a thread of its own; False where Redis lives in this process.
+            threaded: keep the lease, and a watch over the loop, in threads of their own; False where Redis lives in this
+                process.
             handle_signals: SIGTERM and SIGINT stop the work.
 
         Returns:
             How many attempts were settled.
         """
+        self._burst = burst
+        loop = asyncio.get_running_loop()
         if handle_signals:
             for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, self.request_stop)
-        await self._until_confirmed(lambda: self._lease.renew(self._ledger))
+                loop.add_signal_handler(number, self.request_stop)
+        await self._registered()
         log.info("worker %s serves %s", self.name, ", ".join(self._names))
         background: list[Coroutine[Any, Any, None]] = [
-            self._wakeup.run(self._changed.set),
-            listen(self._listen_on, self._heard),
+            self._wakeup.run(self._woken),
+            self._listen(),
+            self._settling.run(),
             self._outbox.run(),
             self._sweeper.keep_schedule(),
             self._sweeper.keep_sweeping(),
+            self._ticker.run(),
             self._keep_reporting(),
         ]
         if threaded:
-            self._lease.start_thread()
+            self._lease.start_thread(lost=lambda: loop.call_soon_threadsafe(self._review))
+            self._watchdog.start()
         else:
-            background.append(self._lease.run())
+            background.append(self._lease.run(lost=self._review))
         tasks = [asyncio.create_task(one) for one in background]
         for task in tasks:
             task.add_done_callback(self._note_fault)
         try:
-            await self._take_and_settle(burst=burst)
-            await self._drain()
+            await self._take()
+            await self._attempts.drain(self._grace)
+            await self._settling.drain()
         finally:
+            self._watchdog.stop()
             await end(*tasks)
             # Where Redis lives in this process, what is not sent now is never sent.
             await self._leave(empty_outbox=not threaded or (burst and not self._stopping))
-        return self._settled
+        return self._settling.count
 
-    def _heard(self, what: str) -> None:
-        if what == "outbox":
-            self._outbox.look()
-        else:
-            self._sweeper.look_at_schedule()
-
-    async def _take_and_settle(self, *, burst: bool) -> None:
+    async def _take(self) -> None:
+        """Claim jobs for free slots, and start them."""
         while not self._stopping:
             self._changed.clear()
             if self._fault is not None:
                 raise self._fault
-            slots = min(self._free_slots(), BATCH)
-            taken = 0
-            if slots or self._ended:
-                try:
-                    taken = await self._turn(slots)
-                except LedgerError as error:
-                    log.error("%s; trying again", error)
-                    await asyncio.sleep(_PAUSE)
-                    continue
-            if burst and slots and not (taken or self._running or self._ended):
+            slots = self._free_slots() if self._may_have_jobs else 0
+            try:
+                claims = await self._claim(slots) if slots else ()
+            except LedgerError as error:
+                log.error("%s; trying again", error)
+                await asyncio.sleep(_PAUSE)
+                continue
+            for claim in claims:
+                self._reports.open(claim)
+                self._attempts.start(claim)
+            if self._burst and not (self._may_have_jobs or self._attempts or self._settling.waiting):
                 return
-            if taken < slots:
+            if len(claims) < slots:
                 self._wakeup.arm()
-            if not self._ended and (taken < slots or not self._free_slots()):
+            if not (self._may_have_jobs and slots):
                 await self._change()
+
+    async def _claim(self, slots: int) -> Sequence[Claim]:
+        self._may_have_jobs = False  # a job that comes from here on is told of
+        try:
+            turn = await self._ledger.jobs.turn(
+                self.name,
+                (),
+                sequence=self._sequence + 1,
+                slots=slots,
+                queues=self._names,
+                lease=self._lease_length,
+                limits=self._limits,
+            )
+        except LedgerError:
+            self._may_have_jobs = True
+            raise
+        self._sequence += 1
+        self._may_have_jobs = self._may_have_jobs or len(turn.claims) == slots
+        return turn.claims
+
+    def _free_slots(self) -> int:
+        if (
+            self._isolation.crowded or self._settling.waiting > BATCH
+        ):  # nor more outcomes than the ledger takes
+            return 0
+        return max(0, min(BATCH, self._concurrency - len(self._attempts)))
 
     async def _change(self) -> None:
         """Wait for a job to end or to arrive."""
         try:
-            async with asyncio.timeout(self._look_every):
+            async with asyncio.timeout(_LOOK_EVERY):
                 await self._changed.wait()
         except TimeoutError:
-            pass
+            self._may_have_jobs = True
 
-    async def _turn(self, slots: int) -> int:
-        """Settle and claim in one round trip. Returns how many jobs were claimed."""
-        ending = self._ended[:BATCH]
-        await self._report_last_words(ending)
-        turn = await self._ledger.jobs.turn(
-            self.name,
-            ending,
-            sequence=self._sequence + 1,
-            slots=slots,
-            queues=self._names,
-            lease=self._lease_length,
-            limits=self._limits,
-        )
-        self._sequence += 1
-        self._forget(ending, callbacks=turn.callbacks_queued)
-        for claim in turn.claims:
-            self._start(claim)
-        return len(turn.claims)
+    # -- what happens meanwhile ------------------------------------------------------------------------------------
 
-    def _free_slots(self) -> int:
-        if self._isolation.crowded:
-            return 0
-        return max(0, self._concurrency - len(self._running) - max(0, len(self._ended) - BATCH))
-
-    def _start(self, claim: Claim) -> None:
-        self._reports.open(claim)
-        task = asyncio.create_task(self._execute(claim))
-        self._running[task] = claim
-        task.add_done_callback(self._running.pop)
-        task.add_done_callback(self._note_fault)
-
-    def _note_fault(self, task: asyncio.Task[None]) -> None:
-        """No task of ours ends by an exception but through a fault of ours: the process must end with it, and be restarted."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fault = error
-            self._changed.set()
-
-    async def _execute(self, claim: Claim) -> None:
-        """One attempt, whose outcome is always settled."""
-        handler = self._registry.find(claim.source, claim.type)
-        with bind(job=claim.job_id, event=claim.event_id, attempt=claim.attempt):
-            outcome: Outcome
-            try:
-                outcome = await (
-                    self._routing.elsewhere(claim) if handler is None else self._isolation.run(handler, claim)
-                )
-            except asyncio.CancelledError:
-                outcome = Released()
-            _log_outcome(claim, outcome)
-        self._ended.append(
-            Settlement(
-                claim=claim,
-                outcome=outcome,
-                handler="" if handler is None else handler.name,
-                max_attempts=0 if handler is None else handler.policy.max_attempts,
-            )
-        )
+    def _woken(self) -> None:
+        self._may_have_jobs = True
         self._changed.set()
 
-    # -- what handlers said ----------------------------------------------------------------------------------------
+    def _ended(self, settlement: Settlement) -> None:
+        self._settling.add(settlement)
+        self._changed.set()
 
-    async def _keep_reporting(self) -> None:
-        while True:
-            await asyncio.sleep(_REPORT_EVERY)
-            if reports := self._reports.take():
-                try:
-                    await self._ledger.jobs.report(reports)
-                except LedgerError as error:
-                    log.error("progress could not be kept: %s", error)
-
-    async def _report_last_words(self, ending: list[Settlement]) -> None:
-        """What was said since the last report, before the lease that allows saying it ends."""
-        said = [
-            report for settlement in ending if (report := self._reports.close(settlement.claim)) is not None
-        ]
-        if said:
-            await self._ledger.jobs.report(said)
-
-    def _forget(self, ending: list[Settlement], *, callbacks: bool) -> None:
-        del self._ended[: len(ending)]
-        self._settled += len(ending)
+    def _settled(self, callbacks: bool) -> None:
         if callbacks:
             self._outbox.look()
+        self._may_have_jobs |= self._burst  # what was given back is run before the end
+        self._changed.set()
 
-    # -- the end ---------------------------------------------------------------------------------------------------
+    def _fail(self, fault: BaseException) -> None:
+        """Nothing of ours ends by an exception but through a fault of ours: the process must end with it, and be restarted."""
+        self._fault = fault
+        self._changed.set()
 
-    async def _drain(self) -> None:
-        """Let what runs end within the grace; what does not goes back to its queue."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=self._grace.total_seconds())
-        for task in list(self._running):
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=1)
-        for claim in self._running.values():  # swallowed its cancellation: its lease speaks for it
-            log.error("a handler did not let itself be cancelled", extra={"job": claim.job_id})
-        while self._ended:
-            ending = self._ended[:BATCH]
-            if not await self._until_confirmed(lambda batch=ending: self._settle(batch)):  # type: ignore[misc]
-                log.error(
-                    "%d outcomes could not be recorded: those jobs are taken over and run again",
-                    len(self._ended),
-                )
-                return
+    def _note_fault(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
 
-    async def _settle(self, ending: list[Settlement]) -> None:
-        await self._report_last_words(ending)
-        self._forget(ending, callbacks=await self._ledger.jobs.settle(self.name, ending))
+    async def _keep_reporting(self) -> None:
+        """Write what handlers say, and ask once in a while whether their jobs are still ours."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(_REPORT_EVERY)
+            reports = self._reports.take()
+            if clock() >= self._review_at:
+                self._review_at = clock() + self._lease_length.total_seconds() / 3
+                reports += [Report(attempt.claim) for attempt in self._attempts]
+            try:
+                self._attempts.stop(await self._ledger.jobs.report(reports) if reports else ())
+            except LedgerError as error:
+                log.error("progress could not be kept: %s", error)
+
+    def _review(self) -> None:
+        """Some of our jobs may run elsewhere."""
+        self._review_at = 0.0
+
+    # -- what others say -------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        channels = {
+            keys.WAKE: lambda message: self._heard(told(message)),
+            PUBSUB_CHANNEL_TEMPLATE % self.name: lambda message: self._heard(told_by_rq(message)),
+        }
+        await listen(self._listen_on, channels, again=self._look_around)
+
+    def _look_around(self) -> None:
+        """Whatever was said before we listened."""
+        self._outbox.look()
+        self._sweeper.look_at_schedule()
+        self._review()
+
+    def _heard(self, message: Told) -> None:
+        match message:
+            case ("schedule", _):
+                self._sweeper.look_at_schedule()
+            case ("outbox", _):
+                self._outbox.look()
+            case ("canceled", job_id):
+                self._attempts.stop({job_id})
+            case ("cancel", job_id):
+                self._cancel(job_id)
+            case ("swept", sweeper):
+                self._sweeper.heard_of(sweeper)
+            case ("stop", _):
+                self.request_stop()
+            case ("kill", _):
+                log.warning("told to kill the processes of handlers: %d", self._isolation.kill_children())
+            case _:
+                log.warning("was told what is not understood")
+
+    def _cancel(self, job_id: str) -> None:
+        """Cancel a job that runs here, as RQ's command wants; that it is canceled we then hear as all do."""
+        if not any(attempt.claim.job_id == job_id for attempt in self._attempts):
+            log.warning("told to stop a job that does not run here", extra={"job": job_id})
+            return
+
+        async def cancel() -> None:
+            try:
+                await self._ledger.jobs.cancel(job_id)
+            except LedgerError as error:
+                log.error("a job could not be canceled: %s", error, extra={"job": job_id})
+
+        self._errands.add(errand := asyncio.create_task(cancel()))
+        errand.add_done_callback(self._errands.discard)
+
+    # -- beginning and end -----------------------------------------------------------------------------------------
+
+    async def _registered(self) -> None:
+        """Return once the lease is ours, or once we are to stop and Redis is away."""
+        waits = round(_PATIENCE / _PAUSE)
+        while True:
+            try:
+                return await self._lease.renew(self._ledger)
+            except LedgerError as error:
+                log.error("%s; trying again", error)
+                waits -= self._stopping
+                if waits <= 0:
+                    return None
+                await asyncio.sleep(_PAUSE)
 
     async def _leave(self, *, empty_outbox: bool) -> None:
         await self._isolation.aclose()
@@ -332,31 +367,3 @@ class Engine(BaseWorker):
             log.error("could not sign off (%s): the lease runs out by itself", error)
         else:
             log.info("worker %s stopped, %d jobs left to others", self.name, left)
-
-    async def _until_confirmed(self, step: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
-        """Repeat a step while Redis is away; once we are to stop, for a few seconds only. Returns whether it was done."""
-        patience = round(_PATIENCE / _PAUSE)
-        while True:
-            try:
-                await step()
-            except LedgerError as error:
-                log.error("%s; trying again", error)
-                patience -= self._stopping
-                if patience <= 0:
-                    return False
-                await asyncio.sleep(_PAUSE)
-            else:
-                return True
-
-
-def _log_outcome(claim: Claim, outcome: Outcome) -> None:
-    if isinstance(outcome, Failed | Retried):
-        log.warning(
-            "%s %s %s",
-            claim.source,
-            claim.type,
-            type(outcome).__name__.lower(),
-            extra={"error": outcome.error.public()},
-        )
-    else:
-        log.info("%s %s %s", claim.source, claim.type, type(outcome).__name__.lower())

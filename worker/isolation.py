@@ -6,12 +6,13 @@ again, it kills that child alone, and is given up.
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
-from handlers.attempt import Runner
+from handlers.attempt import Runner, never
 from handlers.declaration import Handler
 from infra.ledger.jobs import CRASH_CAP
-from infra.ledger.records import Claim, ErrorInfo, Failed, Outcome
+from infra.ledger.records import Claim, ErrorInfo, Failed, Outcome, Released
 from worker.children import Children, ProcessDied
 
 log = logging.getLogger(__name__)
@@ -38,29 +39,45 @@ class Isolation:
         """Whether jobs wait for a place already: no further one should be claimed."""
         return self._waiting > 0 or self._children.crowded
 
-    async def run(self, handler: Handler, claim: Claim) -> Outcome:
+    def run(
+        self, handler: Handler, claim: Claim, *, canceled: Callable[[], bool] = never
+    ) -> Coroutine[Any, Any, Outcome]:
         """Make the attempt.
+
+        Args:
+            canceled: what `Context.canceled` asks.
 
         Raises:
             asyncio.CancelledError: the worker gave the attempt up.
         """
-        if handler.isolation == "process" or claim.crashes >= _LAST_CRASH:
-            return await self._in_child(handler, claim)
-        if not handler.blocking:
-            return await self._runner.run(claim)
+        if _needs_a_process(handler, claim):
+            return self._in_child(handler, claim)
+        if handler.blocking:
+            return self._in_a_thread(claim, canceled)
+        return self._runner.run(claim, canceled=canceled)
+
+    def can_stop(self, handler: Handler, claim: Claim) -> bool:
+        """Whether the cancellation of an attempt ends it: a thread goes on until the function returns."""
+        return not handler.blocking or _needs_a_process(handler, claim)
+
+    def kill_children(self) -> int:
+        """Kill the child processes that are at work: their attempts fail. Returns how many."""
+        return self._children.kill_busy()
+
+    async def aclose(self) -> None:
+        """End the child processes. Call it in the loop that ran the handlers."""
+        await self._children.aclose()
+
+    async def _in_a_thread(self, claim: Claim, canceled: Callable[[], bool]) -> Outcome:
         self._waiting += 1
         try:
             await self._threads.acquire()
         finally:
             self._waiting -= 1
         try:
-            return await self._runner.run(claim)
+            return Released() if canceled() else await self._runner.run(claim, canceled=canceled)
         finally:
             self._threads.release()
-
-    async def aclose(self) -> None:
-        """End the child processes. Call it in the loop that ran the handlers."""
-        await self._children.aclose()
 
     async def _in_child(self, handler: Handler, claim: Claim) -> Outcome:
         alone = claim.crashes >= _LAST_CRASH
@@ -70,6 +87,10 @@ class Isolation:
             if alone and isinstance(error, ProcessDied) and error.running:
                 return Failed(error=_third_death(claim, error))
             return self._runner.decide(handler, claim, error)
+
+
+def _needs_a_process(handler: Handler, claim: Claim) -> bool:
+    return handler.isolation == "process" or claim.crashes >= _LAST_CRASH
 
 
 def _third_death(claim: Claim, error: ProcessDied) -> ErrorInfo:

@@ -41,6 +41,7 @@ class Lease:
         self._queues = queues
         self._manifest = manifest
         self._record = record
+        self._lost: Callable[[], object] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -62,9 +63,16 @@ class Lease:
                 "the lease had run out: what this worker runs is run elsewhere",
                 extra={"worker": self._worker},
             )
+            if self._lost is not None:
+                self._lost()
 
-    async def run(self) -> None:
-        """Renew for as long as the task lives."""
+    async def run(self, *, lost: Callable[[], object]) -> None:
+        """Renew for as long as the task lives.
+
+        Args:
+            lost: called when others were given what this worker runs.
+        """
+        self._lost = lost
         async with self._ledger() as ledger:
             pause = _FIRST_PAUSE_SECONDS
             while not self._stop.is_set():
@@ -76,9 +84,11 @@ class Lease:
                     pause = min(_FIRST_PAUSE_SECONDS, self._length.total_seconds() / 10)
                 await self._wait(pause)
 
-    def start_thread(self) -> None:
-        """Renew in a thread until `stop`."""
-        self._thread = threading.Thread(target=lambda: asyncio.run(self.run()), name="lease", daemon=True)
+    def start_thread(self, *, lost: Callable[[], object]) -> None:
+        """The same in a thread, until `stop`; `lost` is called there."""
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self.run(lost=lost)), name="lease", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:

@@ -11,7 +11,6 @@ from infra.ledger.records import Claim, Progress
 
 @dataclass(slots=True)
 class _Said:
-    claim: Claim
     progress: Progress | None = None
     lines: list[str] = field(default_factory=list)
 
@@ -22,42 +21,43 @@ class Reports:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[str, _Said] = {}
+        self._open: dict[str, Claim] = {}
+        self._said: dict[str, _Said] = {}
 
     def open(self, claim: Claim) -> None:
         """Listen to a job from here on."""
         with self._lock:
-            self._open[claim.job_id] = _Said(claim)
+            self._open[claim.job_id] = claim
 
     def close(self, claim: Claim) -> Report | None:
         """Stop listening. Returns what was not yet taken."""
         with self._lock:
-            said = self._open.pop(claim.job_id, None)
-        return None if said is None else _report(said)
+            held = self._open.get(claim.job_id)
+            if held is None or held.token != claim.token:  # the job has come back to this worker meanwhile
+                return None
+            del self._open[claim.job_id]
+            said = self._said.pop(claim.job_id, None)
+        return None if said is None else _report(claim, said)
 
     def progress(self, job_id: str, progress: Progress) -> None:
         """How far a handler is; the last word before a write counts."""
         with self._lock:
-            if said := self._open.get(job_id):
-                said.progress = progress
+            if job_id in self._open:
+                self._said.setdefault(job_id, _Said()).progress = progress
 
     def log(self, job_id: str, level: str, message: str) -> None:
         """A line of a handler's own log."""
         line = json.dumps({"at": rfc3339(self._clock.now()), "level": level, "message": message})
         with self._lock:
-            if said := self._open.get(job_id):
-                said.lines.append(line)
+            if job_id in self._open:
+                self._said.setdefault(job_id, _Said()).lines.append(line)
 
     def take(self) -> list[Report]:
         """Everything said since the last call."""
         with self._lock:
-            reports = [report for said in self._open.values() if (report := _report(said)) is not None]
-            for said in self._open.values():
-                said.progress, said.lines = None, []
-        return reports
+            said, self._said = self._said, {}
+            return [_report(self._open[job_id], words) for job_id, words in said.items()]
 
 
-def _report(said: _Said) -> Report | None:
-    if said.progress is None and not said.lines:
-        return None
-    return Report(said.claim, said.progress, tuple(said.lines))
+def _report(claim: Claim, said: _Said) -> Report:
+    return Report(claim, said.progress, tuple(said.lines))

@@ -1,13 +1,21 @@
-"""Finds what a crash left behind, and what has fallen due. Every worker has one; many at once do no harm."""
+"""Finds what a crash left behind, and what has fallen due. Every worker has one; many at once do no harm.
+
+Of many workers, one sweeps: it tells the others, whose own turn then moves on. When it is heard of no more, another does.
+"""
 
 import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
+from infra.ids import new_suffix
 from infra.ledger import Ledger, LedgerError
+from worker.wakeup import tell
 
 log = logging.getLogger(__name__)
+
+_LOOK_EVERY: Final = timedelta(minutes=1)
 
 
 class Sweeper:
@@ -21,33 +29,45 @@ class Sweeper:
         self._ledger = ledger
         self._queues = queues
         self._interval = interval
-        self._first = interval * spread
+        self._spread = spread
+        self._id = new_suffix()
         self._due = asyncio.Event()
+        self._swept = asyncio.Event()
 
     def look_at_schedule(self) -> None:
         """Something may be due sooner than was thought."""
         self._due.set()
 
+    def heard_of(self, sweeper: str) -> None:
+        """That one has swept."""
+        if sweeper != self._id:
+            self._swept.set()
+
     async def keep_schedule(self) -> None:
         """Queue jobs when they are due, for as long as the task lives."""
         while True:
             self._due.clear()
-            wait: timedelta | None = None
+            wait: timedelta | None = self._interval
             try:
                 _, wait = await self._ledger.jobs.promote(self._queues)
             except LedgerError as error:
                 log.error("due jobs could not be queued: %s", error)
-            await self._pause(min(wait if wait is not None else self._interval, self._interval))
+            await _set_within(self._due, _LOOK_EVERY if wait is None else min(wait, _LOOK_EVERY))
 
     async def keep_sweeping(self) -> None:
         """Look for lost work, for as long as the task lives."""
-        await asyncio.sleep(self._first.total_seconds())
+        wait = self._interval * self._spread
         while True:
+            if await _set_within(self._swept, wait):
+                self._swept.clear()
+                wait = self._interval * (1.25 + self._spread / 4)
+                continue
             try:
                 await self.sweep()
+                await tell(self._ledger.redis, f"swept {self._id}")
             except LedgerError as error:
                 log.error("lost work could not be looked for: %s", error)
-            await asyncio.sleep(self._interval.total_seconds())
+            wait = self._interval
 
     async def sweep(self) -> None:
         """Look once."""
@@ -63,9 +83,11 @@ class Sweeper:
         if retired := await self._ledger.jobs.retire():
             log.info("removed jobs past their retention", extra={"retired": retired})
 
-    async def _pause(self, wait: timedelta) -> None:
-        try:
-            async with asyncio.timeout(wait.total_seconds()):
-                await self._due.wait()
-        except TimeoutError:
-            pass
+
+async def _set_within(event: asyncio.Event, wait: timedelta) -> bool:
+    """Whether the event came to be set in that time."""
+    try:
+        async with asyncio.timeout(wait.total_seconds()):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -1,11 +1,12 @@
 """How a worker waits: for jobs in its queues, and for what falls due sooner than it thinks.
 
-`BlockingPeek` costs a few commands a minute while nothing happens; fakeredis can't block, so `Polling` looks often.
+`BlockingPeek` costs a command or two a minute while nothing happens; fakeredis can't block, so `Polling` looks often.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from redis.asyncio import Redis
@@ -15,7 +16,8 @@ from infra.ledger import keys
 
 log = logging.getLogger(__name__)
 
-_PEEK_SECONDS = 30.0
+_PEEK_SECONDS = 120.0
+_LATE_SECONDS = 10.0  # a reply that takes so much longer never comes
 _PAUSE_SECONDS = 1.0
 
 
@@ -55,8 +57,9 @@ class BlockingPeek:
             while True:
                 await self._armed[queue].wait()
                 try:
-                    head = await cast("Any", client).blmove(key, key, _PEEK_SECONDS, "LEFT", "LEFT")
-                except (RedisError, OSError):
+                    async with asyncio.timeout(_PEEK_SECONDS + _LATE_SECONDS):
+                        head = await cast("Any", client).blmove(key, key, _PEEK_SECONDS, "LEFT", "LEFT")
+                except (RedisError, OSError):  # TimeoutError among them
                     await asyncio.sleep(_PAUSE_SECONDS)  # the claim that follows says what is wrong
                     head = b""
                 if head is not None:
@@ -85,18 +88,32 @@ class Polling:
                 await asyncio.sleep(0.02)
 
 
-async def listen(connect: Callable[[], Redis], notice: Callable[[str], None]) -> None:
-    """Pass on what scripts publish: ``schedule`` or ``outbox`` has something new that is due soon.
+async def tell(client: Redis, message: str) -> None:
+    """Say something to all workers. Whether anybody hears it does not matter: a lost message costs lateness only."""
+    with suppress(RedisError, OSError):
+        await cast("Any", client).publish(keys.WAKE, message)
 
-    A message that gets lost costs lateness only: every worker looks by itself once a sweep.
+
+async def listen(
+    connect: Callable[[], Redis],
+    channels: Mapping[str, Callable[[bytes], None]],
+    *,
+    again: Callable[[], None],
+) -> None:
+    """Pass on what is published, for as long as the task lives.
+
+    Args:
+        channels: what to call with each message of a channel.
+        again: called whenever it listens from now on: what was said before is lost.
     """
     while True:
         try:
-            async with connect() as client, client.pubsub() as channel:
-                await channel.subscribe(keys.WAKE)
-                async for message in channel.listen():
+            async with connect() as client, client.pubsub() as pubsub:
+                await pubsub.subscribe(*channels)
+                again()
+                async for message in pubsub.listen():
                     if message["type"] == "message":
-                        notice(message["data"].decode("utf-8", "replace"))
+                        channels[message["channel"].decode()](message["data"])
         except (RedisError, OSError) as error:
-            log.debug("the wake channel is down: %s", type(error).__name__)
+            log.debug("the channels are down: %s", type(error).__name__)
         await asyncio.sleep(_PAUSE_SECONDS)

@@ -18,6 +18,7 @@ import pytest
 from handlers.attempt import Runner
 from handlers.http_clients import HTTPClients
 from handlers.registry import Registry, default_registry, load
+from handlers.rehearsal import Rehearsal
 from handlers.testing import START, RecordedEffects
 from infra.clock import ManualClock
 from infra.ledger.records import Claim, Failed, Finished, Outcome, Released, Retried
@@ -67,11 +68,13 @@ def in_box(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     async def run(test: Test, slots: int) -> None:
         effects = RecordedEffects()
+        services = Rehearsal(ManualClock(START))
         setup = Setup(modules=("isolated",), path=tuple(sys.path))
         runner = Runner(
-            registry, executor=ThreadPoolExecutor(1), effects=effects, http=HTTPClients(), clock=ManualClock(START), jitter=lambda: 0.5
+            registry, executor=ThreadPoolExecutor(1), effects=effects, services=services, http=HTTPClients(), clock=ManualClock(START),
+            jitter=lambda: 0.5,
         )  # fmt: skip
-        isolation = Isolation(runner, Children(setup, slots=slots, effects=effects), threads=1)
+        isolation = Isolation(runner, Children(setup, slots=slots, effects=effects, services=services), threads=1)
         try:
             async with asyncio.timeout(60):
                 await test(Box(isolation, registry, effects))
@@ -344,7 +347,9 @@ def open_files() -> int:
 ORPHANS = f"""
 import asyncio, sys
 from datetime import timedelta
+from handlers.rehearsal import Rehearsal
 from handlers.testing import START, RecordedEffects
+from infra.clock import ManualClock
 from infra.ledger.records import Claim
 from worker.children import Children
 from worker.frames import Setup
@@ -353,7 +358,8 @@ claim = Claim(job_id="job_1", event_id="evt_1", token="w-1", queue="default", at
     created_at=START, source="box", type="waits for a program", received_at=START, headers={{}},
     content_type="application/json", body=sys.argv[1].encode(), metadata={{}})
 setup = Setup(modules=("isolated",), path=({PROJECT!r}, *sys.path))
-asyncio.run(Children(setup, slots=1, effects=RecordedEffects()).run(claim, limit=timedelta(minutes=5)))
+services = Rehearsal(ManualClock(START))
+asyncio.run(Children(setup, slots=1, effects=RecordedEffects(), services=services).run(claim, limit=timedelta(minutes=5)))
 """
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,23 +13,28 @@ from typing import Any
 
 import fakeredis
 import pytest
+from rq.command import send_command, send_shutdown_command, send_stop_job_command
 
 from handlers import Reject, RetryLater
 from handlers.attempt import Runner
 from handlers.http_clients import HTTPClients
 from handlers.registry import Registry
 from infra.clock import SystemClock
+from infra.egress import EgressPolicy
 from infra.ids import EVENT, JOB, new_suffix
 from infra.ledger import Ledger, Seal
 from infra.ledger.records import Arrival, CallbackAttempt, CallbackStatus, Delivery, DueCallback, JobRecord
 from infra.redis_client import memory
+from worker.callbacks.deliver import Sent
 from worker.callbacks.outbox import Outbox
+from worker.callbacks.receivers import Receivers, Result
 from worker.children import Children
 from worker.engine import Engine
 from worker.frames import Setup
 from worker.isolation import Isolation
 from worker.lease import Lease
 from worker.reports import Reports
+from worker.services import LedgerServices
 from worker.sweeper import Sweeper
 from worker.wakeup import Polling
 
@@ -41,12 +48,16 @@ class Sends:
 
     sent: list[DueCallback] = field(default_factory=list)
 
-    async def send(self, due: DueCallback) -> Delivery:
+    async def send(self, due: DueCallback) -> Sent:
         self.sent.append(due)
         attempt = CallbackAttempt(
             number=due.attempts + 1, at=datetime.now(UTC), duration=timedelta(0), status=204
         )
-        return Delivery(callback=due, attempt=attempt, status=CallbackStatus.DELIVERED)
+        delivery = Delivery(callback=due, attempt=attempt, status=CallbackStatus.DELIVERED)
+        return Sent(delivery, Result.TAKEN)
+
+    async def aclose(self) -> None:
+        """Nothing is kept open."""
 
 
 class House:
@@ -68,12 +79,15 @@ class House:
         grace: timedelta = timedelta(seconds=5),
         concurrency: int = 10,
         threads: int = 4,
+        deaf: bool = False,
+        lease: timedelta = LEASE,
     ) -> Engine:
         ledger = self.open_ledger()
         reports = Reports(SystemClock())
+        services = LedgerServices(ledger, policy=EgressPolicy(), clock=SystemClock())
         runner = Runner(
-            self.registry, executor=ThreadPoolExecutor(threads), effects=reports, http=HTTPClients(), clock=SystemClock(),
-            jitter=random.random,
+            self.registry, executor=ThreadPoolExecutor(threads), effects=reports, services=services,
+            http=HTTPClients(), clock=SystemClock(), jitter=random.random,
         )  # fmt: skip
 
         @asynccontextmanager
@@ -82,22 +96,21 @@ class House:
 
         return Engine(
             ledger,
-            Isolation(runner, Children(Setup(modules=(), path=()), slots=1, effects=reports), threads=threads),
+            Isolation(runner, Children(Setup(modules=(), path=()), slots=1, effects=reports, services=services), threads=threads),
             self.registry,
             name=name,
             queues=QUEUES,
             connection=memory(self._server).synchronous,
             wakeup=Polling(memory(self._server).asynchronous, QUEUES),
-            listen_on=lambda: memory(self._server).asynchronous,
+            listen_on=lambda: memory(None if deaf else self._server).asynchronous,
             reports=reports,
-            outbox=Outbox(ledger, self.sends, sender=name, attempt_limit=timedelta(seconds=1), look_every=timedelta(seconds=1)),
+            outbox=Outbox(ledger, self.sends, Receivers(probe_every=1.0), sender=name, attempt_limit=timedelta(seconds=1), look_every=timedelta(seconds=1)),
             sweeper=Sweeper(ledger, queues=QUEUES, interval=timedelta(seconds=1), spread=0.5),
             make_lease=lambda engine: Lease(
-                opened, worker=name, length=LEASE, queues=QUEUES, manifest=self.registry.manifest(), record=engine.record
+                opened, worker=name, length=lease, queues=QUEUES, manifest=self.registry.manifest(), record=engine.record
             ),
-            lease_length=LEASE,
+            lease_length=lease,
             concurrency=concurrency,
-            look_every=timedelta(seconds=1),
             grace=grace,
         )  # fmt: skip
 
@@ -132,6 +145,15 @@ def in_loop(test: Callable[[House], Awaitable[None]]) -> None:
     asyncio.run(limited())
 
 
+@asynccontextmanager
+async def working(worker: Engine) -> AsyncIterator[Engine]:
+    """That worker at work; it has stopped in order afterwards."""
+    task = asyncio.create_task(worker.run(threaded=False, handle_signals=False))
+    yield worker
+    worker.request_stop()
+    await task
+
+
 def burst(house: House, **options: Any) -> Awaitable[int]:
     return house.worker(**options).run(burst=True, threaded=False, handle_signals=False)
 
@@ -162,8 +184,6 @@ def test_a_job_runs_its_result_is_kept_and_the_caller_is_called() -> None:
 
 def test_a_def_handler_runs_in_a_thread_beside_the_loop() -> None:
     async def test(house: House) -> None:
-        import threading
-
         @house.registry.handler("acme", "t")
         def handle(context: Any) -> bool:
             return threading.current_thread() is not threading.main_thread()
@@ -295,8 +315,6 @@ def test_jobs_are_held_up_to_the_concurrency_and_no_further() -> None:
 
 def test_a_def_job_beyond_the_threads_waits_and_its_time_does_not_run() -> None:
     async def test(house: House) -> None:
-        import time
-
         @house.registry.handler("acme", "t", timeout="300ms")
         def handle(context: Any) -> str:
             time.sleep(0.2)
@@ -356,5 +374,148 @@ def test_rq_sees_the_worker_and_its_record_goes_with_it() -> None:
         worker.request_stop()
         await working
         assert Worker.all(connection=connection) == []
+
+    in_loop(test)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["told", "not told"])
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_canceled_coroutine_is_interrupted_and_what_it_comes_to_changes_nothing(
+    deaf: bool, stubborn: bool
+) -> None:
+    """Who is not told finds out with the next look at whether its jobs are still its own."""
+
+    async def test(house: House) -> None:
+        seen: list[bool] = []
+
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> str:
+            seen.append(context.canceled)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                seen.append(context.canceled)
+                if not stubborn:
+                    raise
+            return "never mind"
+
+        job_id = await house.accept(callback_url="http://127.0.0.9/x")
+        async with working(house.worker(deaf=deaf, lease=timedelta(seconds=1 if deaf else 60))):
+            await until(lambda: seen)
+            assert await house.ledger.jobs.cancel(job_id) == "canceled"
+            await until(lambda: len(seen) == 2)
+            assert await burst_one(house) == "finished"
+        assert seen == [False, True]
+        job = await house.job(job_id)
+        assert (job.status, job.result) == ("canceled", None)
+        assert [attempt.outcome for attempt in job.attempts] == ["canceled"]
+
+    in_loop(test)
+
+
+async def burst_one(house: House) -> str:
+    """What becomes of one further job: the worker goes on."""
+    house.registry.handler("acme", "other")(nothing)
+    return (await house.until(await house.accept("other"), "finished")).status
+
+
+async def nothing(context: Any) -> None:
+    """Ends at once."""
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["told", "not told"])
+def test_a_canceled_def_is_told_and_keeps_its_thread_until_it_returns(deaf: bool) -> None:
+    """Who is not told finds out with what its handler says next."""
+
+    async def test(house: House) -> None:
+        begun = threading.Event()
+
+        @house.registry.handler("acme", "t")
+        def handle(context: Any) -> str:
+            begun.set()
+            while not context.canceled:
+                context.progress(1)
+                time.sleep(0.01)
+            return "never mind"
+
+        job_id = await house.accept()
+        async with working(house.worker(deaf=deaf)):
+            await until(begun.is_set)
+            await house.ledger.jobs.cancel(job_id)
+            assert await burst_one(house) == "finished"
+        assert (await house.job(job_id)).status == "canceled"
+
+    in_loop(test)
+
+
+def test_a_def_that_is_canceled_before_its_turn_never_runs() -> None:
+    async def test(house: House) -> None:
+        ran: list[str] = []
+        go_on = threading.Event()
+
+        @house.registry.handler("acme", "t")
+        def handle(context: Any) -> None:
+            ran.append(context.job_id)
+            go_on.wait(10)
+
+        first = await house.accept()
+        async with working(house.worker(threads=1)):
+            await until(lambda: ran)
+            second = await house.accept()
+            await house.until(second, "started")
+            await house.ledger.jobs.cancel(second)
+            await asyncio.sleep(0.1)  # the message is on its way
+            go_on.set()
+            await house.until(first, "finished")
+        assert ran == [first]
+        assert (await house.job(second)).status == "canceled"
+
+    in_loop(test)
+
+
+def test_rqs_commands_stop_a_job_and_the_worker() -> None:
+    async def test(house: House) -> None:
+        begun = asyncio.Event()
+
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        job_id = await house.accept()
+        worker = house.worker("me")
+        task = asyncio.create_task(worker.run(threaded=False, handle_signals=False))
+        await begun.wait()
+        await asyncio.to_thread(send_command, worker.connection, "me", "stop-job", job_id="job_elsewhere")
+        await asyncio.to_thread(send_stop_job_command, worker.connection, job_id)
+        await house.until(job_id, "canceled")
+        await asyncio.to_thread(send_shutdown_command, worker.connection, "me")
+        assert await task == 1
+
+    in_loop(test)
+
+
+def test_a_fault_of_ours_ends_the_worker() -> None:
+    """Whoever supervises it starts it anew; a worker that goes on half would be worse."""
+
+    async def test(house: House) -> None:
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> None:
+            """Nothing."""
+
+        async def broken(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        worker = house.worker()
+        worker._ledger.jobs.settle = broken  # type: ignore[method-assign]
+        await house.accept()
+        with pytest.raises(ZeroDivisionError):
+            await worker.run(threaded=False, handle_signals=False)
 
     in_loop(test)

@@ -13,6 +13,7 @@ import pytest
 from handlers.attempt import Runner
 from handlers.http_clients import HTTPClients
 from handlers.registry import Registry
+from handlers.rehearsal import Rehearsal
 from handlers.testing import START, RecordedEffects
 from infra.clock import ManualClock
 from infra.ledger.jobs import CRASH_CAP
@@ -69,8 +70,8 @@ def attempt(
 
 def isolation_over(registry: Registry, children: Pretended) -> Isolation:
     runner = Runner(
-        registry, executor=ThreadPoolExecutor(1, thread_name_prefix="thread"), effects=RecordedEffects(), http=HTTPClients(),
-        clock=ManualClock(START), jitter=lambda: 0.5,
+        registry, executor=ThreadPoolExecutor(1, thread_name_prefix="thread"), effects=RecordedEffects(),
+        services=Rehearsal(ManualClock(START)), http=HTTPClients(), clock=ManualClock(START), jitter=lambda: 0.5,
     )  # fmt: skip
     return Isolation(runner, cast("Children", children), threads=1)
 
