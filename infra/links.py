@@ -1,11 +1,12 @@
-"""Signed links to one job: they expire, read only that job, and survive the rotation of ``HOOKLINE_SECRET_KEY``.
+"""Signed links to one job: they expire, read only that job, cancel it where that was asked for, and survive the rotation of ``HOOKLINE_SECRET_KEY``.
 
-The token is ``{job}.{time}.{signature}`` by itsdangerous, SHA-256, with a key derived for this purpose alone. Its text has
+The token is ``{job}.{time}.{signature}``, or ``{job}-cancel.…``, by itsdangerous, SHA-256, with a key derived for this purpose alone. Its text has
 more than one spelling (base64 leaves some bits of the last character open), so nothing may be revoked by it.
 
 HooklineError
 └── LinkError           the token is not ours, was changed, or has expired
-    └── LinkElsewhere   it is good, for another job
+    ├── LinkElsewhere   it is good, for another job
+    └── LinkPowerless   it is good, for reading only
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from infra.clock import Clock
 from infra.errors import HooklineError
 
+_MAY_CANCEL = "-cancel"
 _SKEW = timedelta(minutes=1)  # between the processes that make and check a link
 
 
@@ -26,6 +28,10 @@ class LinkError(HooklineError):
 
 class LinkElsewhere(LinkError):
     """The token is good, for another job."""
+
+
+class LinkPowerless(LinkError):
+    """The token is good, for reading only."""
 
 
 class Links:
@@ -46,6 +52,7 @@ class Links:
     >>> url.startswith("https://hooks.example.com/jobs/job_1?token=job_1.")
     True
     >>> links.check("job_1", url.split("token=")[1])
+    >>> links.check("job_1", links.status_url("job_1", cancel=True).split("token=")[1], cancel=True)
     >>> links.check("job_2", url.split("token=")[1])
     Traceback (most recent call last):
         ...
@@ -65,15 +72,17 @@ class Links:
         self._ttl = ttl
         self._clock = clock
 
-    def status_url(self, job_id: str) -> str:
-        """Where that job can be read: a URL with a public address, else a path."""
-        return f"{self._public_url or ''}/jobs/{job_id}?token={self._signer.sign(job_id).decode()}"
+    def status_url(self, job_id: str, *, cancel: bool = False) -> str:
+        """Where that job can be read, and canceled if so asked: a URL with a public address, else a path."""
+        token = self._signer.sign(job_id + (_MAY_CANCEL if cancel else "")).decode()
+        return f"{self._public_url or ''}/jobs/{job_id}?token={token}"
 
-    def check(self, job_id: str, token: str) -> None:
-        """Return if the token lets its bearer read that job.
+    def check(self, job_id: str, token: str, *, cancel: bool = False) -> None:
+        """Return if the token lets its bearer read that job, or cancel it.
 
         Raises:
             LinkElsewhere: it is for another job.
+            LinkPowerless: it may read that job only.
             LinkError: it is not good, or not any more.
         """
         try:
@@ -83,8 +92,11 @@ class Links:
         age = self._clock.now() - signed_at
         if not -_SKEW <= age <= self._ttl:
             raise LinkError("the link has expired")
-        if named != job_id.encode():
+        named_job, power, _ = named.decode("latin-1").partition(_MAY_CANCEL)
+        if named_job != job_id:
             raise LinkElsewhere("the link is for another job")
+        if cancel and not power:
+            raise LinkPowerless("the link may only read the job")
 
 
 class _Signer(TimestampSigner):

@@ -5,13 +5,20 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from itertools import chain
 
+from infra.bounds import short_id
+from infra.expressions import Document, Expression, ExpressionError, compile_expression
 from infra.ledger import LedgerError, Workers
 from infra.ledger.records import HandlerEntry
 from infra.tasks import end
 
 log = logging.getLogger(__name__)
+
+API_SOURCE = "api"  # POST /jobs, and jobs that handlers make
+SCHEDULE_SOURCE = "schedule"  # recurring handlers
+DEFAULT_QUEUE = "default"
 
 _FRESH = timedelta(seconds=2)
 _STALE = timedelta(seconds=30)
@@ -28,6 +35,19 @@ def entry_for(entries: Iterable[HandlerEntry], source: str, type: str) -> Handle
     ('x', '*', None)
     """
     return _pick(_table(entries), source, type)
+
+
+def ordering_key_of(entry: HandlerEntry | None, document: Document) -> str | None:
+    """The ordering key that an event's handler gives it; None where the handler has none, or none is there.
+
+    >>> entry = HandlerEntry(source="a", type="x", handler="m:f", ordering_key="json:$.order")
+    >>> ordering_key_of(entry, Document(headers={}, body=b'{"order": 7}'))
+    '7'
+    """
+    if entry is None or entry.ordering_key is None:
+        return None
+    found = _compiled(entry.ordering_key).evaluate(document)
+    return None if found is None else short_id(found)
 
 
 class Routes:
@@ -92,6 +112,15 @@ class Routes:
         self._live = _table(chain.from_iterable(told.live.values()))
         self._remembered = _table(told.remembered)
         self._at = self._monotonic()
+
+
+@lru_cache(maxsize=1024)
+def _compiled(expression: str) -> Expression:
+    """A worker has checked it; whatever else stands in a manifest gives no key."""
+    try:
+        return compile_expression(expression)
+    except ExpressionError:
+        return Expression(locations=frozenset(), _read=lambda _: None)
 
 
 def _table(entries: Iterable[HandlerEntry]) -> _Table:

@@ -1,9 +1,9 @@
-"""Who may do what: API keys with scopes, and signed links that read one job."""
+"""Who may do what: API keys with scopes, and signed links that read one job, or cancel it."""
 
 from collections.abc import Sequence
 from hmac import compare_digest
 
-from infra.links import LinkElsewhere, LinkError, Links
+from infra.links import LinkElsewhere, LinkError, LinkPowerless, Links
 from infra.settings import ApiKey, Scope
 from infra.signatures import Headers
 from ingest.problems import NOT_FOUND, SCOPE_MISSING, UNAUTHORIZED, Problem
@@ -38,10 +38,26 @@ class Keys:
         """
         if token is None:
             self.require(headers, "read")
-            return
+        else:
+            self._check_link(job_id, token, cancel=False)
+
+    def may_cancel(self, job_id: str, headers: Headers, token: str | None) -> None:
+        """Return if this caller may cancel this job.
+
+        Raises:
+            Problem: 401 or 403; 404 where the link is for another job.
+        """
+        if token is None:
+            self.require(headers, "operate")
+        else:
+            self._check_link(job_id, token, cancel=True)
+
+    def _check_link(self, job_id: str, token: str, *, cancel: bool) -> None:
         try:
-            self._links.check(job_id, token)
+            self._links.check(job_id, token, cancel=cancel)
         except LinkElsewhere:
             raise Problem(NOT_FOUND) from None
+        except LinkPowerless:
+            raise Problem(SCOPE_MISSING, "The link may read the job, not cancel it.") from None
         except LinkError:
             raise Problem(UNAUTHORIZED) from None

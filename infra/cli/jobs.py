@@ -1,4 +1,4 @@
-"""``hookline jobs``: look at jobs."""
+"""``hookline jobs``: look at jobs, and cancel them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,7 +15,7 @@ from infra.routes import entry_for
 
 @click.group(name="jobs")
 def command() -> None:
-    """Look at jobs."""
+    """Look at jobs, and cancel them."""
 
 
 @command.command(name="list")
@@ -62,6 +62,22 @@ def show_job(job_id: str, as_json: bool) -> None:
         print_json(view)
     else:
         _print_job(job, view, now)
+
+
+@command.command(name="cancel")
+@click.argument("job_id", metavar="ID")
+def cancel_job(job_id: str) -> None:
+    """End a job that has not ended; whoever runs it is told, and its callback says so."""
+
+    async def cancel(ledger: Ledger) -> JobStatus | None:
+        return await ledger.jobs.cancel(job_id) if await ledger.reading.job(job_id) is not None else None
+
+    status = look(cancel)
+    if status is None:
+        raise NotFound(f"no job {job_id}")
+    if status is not JobStatus.CANCELED:
+        raise click.ClickException(f"{job_id} has ended: {status}")
+    click.echo(f"{job_id} canceled")
 
 
 async def _entries(ledger: Ledger) -> list[HandlerEntry]:

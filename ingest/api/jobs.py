@@ -9,20 +9,20 @@ from starlette.types import Receive, Scope, Send
 
 from infra.clock import Clock
 from infra.egress import EgressPolicy
-from infra.ids import EVENT, JOB, is_id, new_suffix
-from infra.ledger import LedgerError, Reading
-from infra.ledger.records import DEFAULT_TIMEOUT, Arrival
-from infra.routes import Routes
+from infra.ids import JOB, is_id
+from infra.ledger import Jobs, LedgerError, Reading
+from infra.ledger.records import TERMINAL_STATUSES, Arrival, JobStatus
+from infra.routes import API_SOURCE, Routes
 from infra.settings import ApiKey
 from infra.signatures import Headers
-from ingest.api.submission import Submission, read_submissions
+from infra.submission import Submission
+from ingest.api.submission import read_submissions
 from ingest.intake import read_body, while_connected
 from ingest.keys import Keys
-from ingest.problems import IDEMPOTENCY_CONFLICT, INVALID, NOT_FOUND, NOT_RECORDED, Problem
+from ingest.problems import IDEMPOTENCY_CONFLICT, INVALID, JOB_ENDED, NOT_FOUND, NOT_RECORDED, Problem
 from ingest.receipts import LONGEST_WAIT, Receipts, preferred_wait
 from ingest.recorder import Recorder
 from ingest.replies import json_reply
-from ingest.sources import API_SOURCE, DEFAULT_QUEUE
 from ingest.views import job_view
 from ingest.watch import Watch
 
@@ -69,11 +69,18 @@ class SubmitJobs:
         except LedgerError as error:
             raise Problem(NOT_RECORDED, "Send it again, with the same idempotency_key.") from error
         if is_batch:
-            return await self._receipts.answer_batch(receipts)
+            cancelable = [submission.link == "cancel" for submission in submissions]
+            return await self._receipts.answer_batch(receipts, cancelable=cancelable)
         (receipt,) = receipts
         if not receipt.same_body:
             raise Problem(IDEMPOTENCY_CONFLICT, event_id=receipt.event_id, job_id=receipt.job_id)
-        return await self._receipts.answer(receipt, receive, wait=preferred_wait(headers), linked=True)
+        return await self._receipts.answer(
+            receipt,
+            receive,
+            wait=preferred_wait(headers),
+            linked=True,
+            cancelable=submissions[0].link == "cancel",
+        )
 
     async def _arrival(self, submission: Submission, key: ApiKey) -> Arrival:
         """What is to be recorded of one submission.
@@ -84,24 +91,7 @@ class SubmitJobs:
         entry = await self._routes.find(API_SOURCE, submission.type, sure=True)
         if entry is None and self._routes.any_worker:
             raise Problem(INVALID, f"No worker has a handler for ({API_SOURCE!r}, {submission.type!r}).")
-        now = self._clock.now()
-        suffix = new_suffix()
-        return Arrival(
-            event_id=EVENT + suffix,
-            job_id=JOB + suffix,
-            source=API_SOURCE,
-            type=submission.type,
-            received_at=now,
-            body=submission.body,
-            provider_event_id=submission.idempotency_key,
-            queue=submission.queue or (entry.queue if entry else None) or DEFAULT_QUEUE,
-            timeout=entry.timeout if entry else DEFAULT_TIMEOUT,
-            run_at=submission.due(now),
-            callback_url=submission.callback_url,
-            metadata=submission.metadata,
-            tag=submission.tag,
-            accepted_by=key.name,
-        )
+        return submission.arrival(entry, self._clock.now(), accepted_by=key.name)
 
 
 class ReadJob:
@@ -129,6 +119,35 @@ class ReadJob:
             job = await while_connected(receive, self._watch.ended(job_id, seconds=wait))
         else:
             job = await self._reading.job(job_id)
+        if job is None:
+            raise Problem(NOT_FOUND)
+        return json_reply(job_view(job, await self._routes.find(job.source, job.type)))
+
+
+class CancelJob:
+    """``POST /jobs/{id}/cancel``: for a key that may operate, or for the bearer of a link that may cancel."""
+
+    def __init__(self, *, keys: Keys, jobs: Jobs, reading: Reading, routes: Routes) -> None:
+        self._keys = keys
+        self._jobs = jobs
+        self._reading = reading
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise Problem.method_not_allowed("POST")
+        response = await self._answer(scope)
+        await response(scope, receive, send)
+
+    async def _answer(self, scope: Scope) -> Response:
+        job_id = scope["path_params"]["id"]
+        self._keys.may_cancel(job_id, Headers(scope["headers"]), _query(scope).get("token"))
+        before = await self._reading.job(job_id) if is_id(job_id, JOB) else None
+        if before is None:
+            raise Problem(NOT_FOUND)
+        if before.status in TERMINAL_STATUSES or await self._jobs.cancel(job_id) is not JobStatus.CANCELED:
+            raise Problem(JOB_ENDED, "What has ended can't be canceled.")
+        job = await self._reading.job(job_id)
         if job is None:
             raise Problem(NOT_FOUND)
         return json_reply(job_view(job, await self._routes.find(job.source, job.type)))

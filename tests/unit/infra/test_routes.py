@@ -8,6 +8,7 @@ import pytest
 
 from infra.ledger import LedgerError, Workers
 from infra.ledger.records import HandlerEntry
+from infra.ledger.workers import Told
 from infra.routes import Routes, entry_for
 from infra.tasks import end
 
@@ -20,18 +21,19 @@ class Manifests:
     """Stands for the ledger's: what a test wants, which may raise or take its time. Counts the looks."""
 
     def __init__(self) -> None:
-        self.told: dict[str, tuple[HandlerEntry, ...]] = {}
+        self.live: dict[str, tuple[HandlerEntry, ...]] = {}
+        self.remembered: tuple[HandlerEntry, ...] = ()
         self.trouble: Exception | None = None
         self.open = asyncio.Event()
         self.open.set()
         self.looks = 0
 
-    async def manifests(self) -> dict[str, tuple[HandlerEntry, ...]]:
+    async def told(self) -> Told:
         self.looks += 1
         await self.open.wait()
         if self.trouble is not None:
             raise self.trouble
-        return self.told
+        return Told(self.live, self.remembered)
 
 
 class Time:
@@ -82,9 +84,9 @@ def test_an_events_own_type_comes_before_the_rest(
 
 def test_the_first_look_is_waited_for_and_the_next_ones_are_not() -> None:
     async def check(routes: Routes, manifests: Manifests, time: Time) -> None:
-        manifests.told = {"w": (entry("a", "x", "old"),)}
+        manifests.live = {"w": (entry("a", "x", "old"),)}
         assert (await routes.find("a", "x")) == entry("a", "x", "old")
-        manifests.told = {"w": (entry("a", "x", "new"),)}
+        manifests.live = {"w": (entry("a", "x", "new"),)}
         assert (await routes.find("a", "x")) == entry("a", "x", "old")
         assert manifests.looks == 1
         time.now += 3
@@ -96,11 +98,24 @@ def test_the_first_look_is_waited_for_and_the_next_ones_are_not() -> None:
     run(check)
 
 
+def test_while_no_worker_lives_what_the_last_ones_told_counts() -> None:
+    async def check(routes: Routes, manifests: Manifests, time: Time) -> None:
+        manifests.remembered = (entry("a", "x", "before"), entry("a", "y", "before"))
+        assert await routes.find("a", "x") == entry("a", "x", "before")
+        assert not routes.any_worker
+        manifests.live = {"w": (entry("a", "x", "now"),)}
+        time.now += 31
+        assert await routes.find("a", "x") == entry("a", "x", "now")
+        assert await routes.find("a", "y") is None
+
+    run(check)
+
+
 def test_a_look_of_half_a_minute_ago_is_not_believed() -> None:
     async def check(routes: Routes, manifests: Manifests, time: Time) -> None:
-        manifests.told = {"w": (entry("a", "x"),)}
+        manifests.live = {"w": (entry("a", "x"),)}
         await routes.find("a", "x")
-        manifests.told = {}
+        manifests.live = {}
         time.now += 31
         assert await routes.find("a", "x") is None
         assert not routes.any_worker
@@ -118,14 +133,14 @@ def test_however_many_ask_one_looks() -> None:
 
 def test_what_can_not_be_read_is_as_it_was_and_is_looked_at_again() -> None:
     async def check(routes: Routes, manifests: Manifests, time: Time) -> None:
-        manifests.told = {"w": (entry("a", "x"),)}
+        manifests.live = {"w": (entry("a", "x"),)}
         await routes.find("a", "x")
         manifests.trouble = LedgerError("gone")
         time.now += 100
         for _ in range(3):
             assert await routes.find("a", "x") is not None
         assert manifests.looks == 4
-        manifests.trouble, manifests.told = None, {}
+        manifests.trouble, manifests.live = None, {}
         assert await routes.find("a", "x") is None
 
     run(check)
@@ -135,7 +150,7 @@ def test_a_fault_of_ours_in_a_look_is_not_everyones() -> None:
     async def check(routes: Routes, manifests: Manifests, time: Time) -> None:
         manifests.trouble = TypeError("mangled")
         assert await routes.find("a", "x") is None
-        manifests.trouble, manifests.told = None, {"w": (entry("a", "x"),)}
+        manifests.trouble, manifests.live = None, {"w": (entry("a", "x"),)}
         assert await routes.find("a", "x") is not None
 
     run(check)
@@ -154,7 +169,7 @@ def test_before_none_is_said_for_sure_another_look_is_taken() -> None:
     async def check(routes: Routes, manifests: Manifests, time: Time) -> None:
         assert await routes.find("a", "x", sure=True) is None
         assert not routes.any_worker
-        manifests.told = {"w": (entry("a", "x"),)}
+        manifests.live = {"w": (entry("a", "x"),)}
         assert await routes.find("a", "x") is None
         assert await routes.find("a", "x", sure=True) is not None
         assert routes.any_worker
@@ -171,7 +186,7 @@ def test_who_asks_may_go_away_without_ending_the_look() -> None:
         asking = asyncio.create_task(routes.find("a", "x"))
         await settle()
         await end(asking)
-        manifests.told = {"w": (entry("a", "x"),)}
+        manifests.live = {"w": (entry("a", "x"),)}
         manifests.open.set()
         await settle()
         assert await routes.find("a", "x") is not None
