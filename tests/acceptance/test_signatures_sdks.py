@@ -162,7 +162,9 @@ def test_what_an_official_library_signs_is_accepted_and_nothing_else(
     accepted = house.http.post(f"/hooks/{source}", content=body.encode(), headers=headers)
     assert accepted.status_code == 202, accepted.text
     again = house.http.post(f"/hooks/{source}", content=body.encode(), headers=headers)
-    assert (again.status_code, again.json()["duplicate"]) == (200, True)
+    assert again.status_code == 200, again.text
+    assert '"duplicate":true' in again.text.replace(" ", "")
+    assert '"duplicate":false' not in again.text.replace(" ", "")
     changed = house.http.post(f"/hooks/{source}", content=body.encode() + b" ", headers=headers)
     assert_problem(changed, 401, "signature_invalid")
 

@@ -2,15 +2,35 @@
 
 import asyncio
 import socket
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.ledger.records import Claim, ErrorInfo, Failed, Finished, Outcome, Progress, Retried
-from worker.frames import Attempt, Ended, Logged, Message, Progressed, Ready, Setup, packed, read, receive
+from infra.ledger.records import Claim, ErrorInfo, Failed, Finished, Outcome, Progress, Retried, Waiting
+from infra.submission import Submission
+from worker.frames import (
+    Answered,
+    Asked,
+    Attempt,
+    Ended,
+    Enqueue,
+    Keep,
+    Kept,
+    Logged,
+    LookFor,
+    Message,
+    Progressed,
+    Ready,
+    Refusal,
+    Setup,
+    packed,
+    read,
+    receive,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 MOMENTS = st.datetimes(timezones=st.just(UTC))
@@ -24,6 +44,7 @@ OUTCOMES = (
     st.builds(Finished, result=TEXT)
     | st.builds(Failed, error=ERRORS)
     | st.builds(Retried, delay=st.timedeltas(timedelta(0), timedelta(days=365)), error=ERRORS)
+    | st.builds(Waiting, source=TEXT, key=TEXT, until=MOMENTS)
 )
 CLAIMS = st.builds(
     Claim,
@@ -59,10 +80,16 @@ def test_an_outcome_reaches_the_worker_as_it_is(outcome: Outcome) -> None:
 
 def test_messages_that_follow_each_other_stay_apart() -> None:
     said: list[Message] = [
-        Setup(modules=("a",), path=("", "/x"), secrets=("s",)),
+        Setup(modules=("a",), path=("", "/x"), secrets=("s",), allow=("127.0.0.0/8",), ports=(443,)),
         Ready(),
         Progressed("job_1", Progress(current=1, total=None, item="naïve")),
         Logged("job_1", "info", "two\nlines"),
+        Asked(1, Kept()),
+        Asked(2, Keep("step:naïve", '{"a":1}')),
+        Asked(3, Enqueue(Submission(type="t", payload={"n": 10**25}, run_at=datetime(2026, 11, 21, tzinfo=UTC)), "#1")),
+        Asked(4, LookFor("acme", "pay_1", None)),
+        Answered(3, msgspec.Raw(b'"job_1"')),
+        Answered(4, error=Refusal("LedgerError", "Redis did not answer")),
     ]
 
     assert asyncio.run(read_all(b"".join(map(packed, said)))) == said
