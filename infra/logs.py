@@ -9,12 +9,15 @@ import logging
 import math
 import os
 import re
+import select
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cache
+from threading import Thread
 from types import MappingProxyType
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -37,8 +40,7 @@ _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800
 _bound: ContextVar[Mapping[str, str | int]] = ContextVar("hookline_log_ids", default=MappingProxyType({}))
 
 
-@contextmanager
-def bind(**ids: str | int) -> Iterator[None]:
+class bind:  # noqa: N801 - called like a function; a generator would cost every job twice as much
     """Put ids into every line that is logged inside: ``request``, ``event``, ``job``, ``attempt``, ``source``.
 
     They follow the code through ``await`` and into tasks that are started inside, and are gone afterwards.
@@ -49,11 +51,17 @@ def bind(**ids: str | int) -> Iterator[None]:
     >>> dict(bound())
     {}
     """
-    token = _bound.set({**_bound.get(), **ids})
-    try:
-        yield
-    finally:
-        _bound.reset(token)
+
+    __slots__ = ("_ids", "_token")
+
+    def __init__(self, **ids: str | int) -> None:
+        self._ids = ids
+
+    def __enter__(self) -> None:
+        self._token = _bound.set({**_bound.get(), **self._ids})
+
+    def __exit__(self, *_: object) -> None:
+        _bound.reset(self._token)
 
 
 def bound() -> Mapping[str, str | int]:
@@ -142,11 +150,34 @@ class _StandardOutput(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
         if isinstance(sys.exc_info()[1], BrokenPipeError):
             with suppress(OSError, ValueError):
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, self.stream.fileno())
-                os.close(null)
+                _drop(self.stream.fileno())
         else:
             super().handleError(record)
+
+
+@cache
+def _outlive_readers() -> None:
+    """Once nobody reads standard output or error any more, what is written there goes nowhere: no ``print`` of a handler fails."""
+    Thread(target=_drop_unread, name="readers", daemon=True).start()
+
+
+def _drop_unread() -> None:
+    streams = select.poll()
+    left = {1, 2}
+    for number in left:
+        streams.register(number, 0)  # that the other end has gone is told unasked
+    while left:
+        for number, _ in streams.poll():
+            streams.unregister(number)
+            left.discard(number)
+            with suppress(OSError):
+                _drop(number)
+
+
+def _drop(number: int) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, number)
+    os.close(null)
 
 
 def configure(*, level: str, log_format: str, secrets: Iterable[str] = ()) -> None:
@@ -165,6 +196,7 @@ def configure(*, level: str, log_format: str, secrets: Iterable[str] = ()) -> No
     handler.setFormatter(JsonFormatter(redactor) if log_format == "json" else ConsoleFormatter(redactor))
     root = logging.getLogger()
     root.handlers[:] = [handler]
+    _outlive_readers()
     root.setLevel(level.upper())
     for name in [*_OTHERS, *logging.root.manager.loggerDict]:
         if name.split(".")[0] in _OTHERS:

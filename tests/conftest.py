@@ -71,7 +71,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     try:
         binary = find_server()
     except EmbeddedServerError as error:
-        _missing(str(error))
+        missing(str(error))
     with EmbeddedServer.start(tmp_path_factory.mktemp("valkey"), binary=binary) as server:
         yield server
 
@@ -81,7 +81,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS
     """A Redis of the session's own, from the ``redis-server`` on the PATH."""
     binary = shutil.which("redis-server")
     if binary is None:
-        _missing("no redis-server on the PATH: apt-get install redis-server")
+        missing("no redis-server on the PATH: apt-get install redis-server")
     with EmbeddedServer.start(tmp_path_factory.mktemp("redis"), binary=Path(binary)) as server:
         yield server
 
@@ -132,7 +132,8 @@ def _emptied(name: str, server: EmbeddedServer) -> Store:
     return Store(name, server.url, lambda: connect(server.url), lambda: connect_sync(server.url))
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
+    """What a test needs isn't there: it is skipped on a laptop, and fails in CI."""
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)

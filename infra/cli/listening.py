@@ -11,6 +11,7 @@ from types import FrameType
 from uvicorn import Config, Server
 
 from infra.errors import HooklineError
+from ingest.connection import Connection
 
 _BACKLOG = 2048
 
@@ -70,7 +71,7 @@ def server_config(app: object, *, workers: int = 1, factory: bool = False) -> Co
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        http="httptools",
+        http=Connection,
         ws="none",
         timeout_graceful_shutdown=10,
         timeout_keep_alive=75,

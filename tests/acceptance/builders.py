@@ -57,6 +57,11 @@ class Server:
         self.signal(signal.SIGKILL)
         self._running.stop()
 
+    def lose_end(self, size: int) -> None:
+        """The last bytes of what it has written are lost, as when its machine dies; while it does not run."""
+        (log,) = (self._directory / "appendonlydir").glob("*.incr.aof")
+        os.truncate(log, log.stat().st_size - size)
+
     def close(self) -> None:
         self.signal(signal.SIGCONT)
         self._running.stop()

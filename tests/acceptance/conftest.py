@@ -1,5 +1,6 @@
 """Fixtures of the acceptance tests: what a module shares, and what a test has for itself."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from infra.embedded import EmbeddedServer
 from tests.acceptance.builders import Server, System, serving, system
 from tests.acceptance.inbox import Inbox
+from tests.acceptance.skew import WallClock
+from tests.conftest import missing
 
 collect_ignore = ["project"]  # its handlers are for worker processes
 
@@ -45,3 +48,12 @@ def build(tmp_path: Path, server: Server) -> Iterator[Callable[..., System]]:
             return stack.enter_context(system(tmp_path, redis_url or server.url, **settings))
 
         yield made
+
+
+@pytest.fixture
+def wall_clock(tmp_path: Path) -> WallClock:
+    """A clock for the processes that are started with its ``environ``."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        missing("no C compiler: apt-get install gcc libc6-dev")
+    return WallClock(tmp_path, compiler=compiler)

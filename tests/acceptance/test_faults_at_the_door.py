@@ -146,6 +146,28 @@ def test_the_same_event_fifty_times_at_once_is_one_event(house: System, inbox: I
     assert_each_ran_once(house, inbox, name, {answer.json()["job_id"] for answer in answers})
 
 
+def test_after_the_window_the_same_event_is_a_new_one(
+    build: Callable[..., System], inbox: Inbox, wait_until: Callable[..., Any]
+) -> None:
+    """F20: as docs/guarantees.md says, a second run."""
+    system = build(HOOKLINE_DEDUP_WINDOW="1s")
+    system.worker()
+    system.web()
+    delivery = uuid.uuid4().hex
+
+    def send() -> tuple[int, str]:
+        answer = deliver(system, delivery, inbox.url("window"))
+        assert answer is not None
+        assert answer.status_code in (200, 202)
+        return answer.status_code, answer.json()["job_id"]
+
+    status, first = send()
+    assert status == 202
+    assert send() == (200, first)
+    second = wait_until(lambda: (told := send())[0] == 202 and told[1], timeout=3)
+    assert_each_ran_once(system, inbox, "window", {first, second})
+
+
 # -- Redis is away -----------------------------------------------------------------------------------------------------
 
 

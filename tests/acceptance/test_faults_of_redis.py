@@ -1,15 +1,18 @@
 """What happens to jobs when Redis dies, forgets, or holds records that somebody mangled."""
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.acceptance.builders import CALLBACK_SECRET, Server, System, assert_problem
+from tests.acceptance.builders import API_KEY, CALLBACK_SECRET, Server, System, assert_problem
 from tests.acceptance.inbox import Inbox
 
 QUEUE = "rq:queue:default"
+AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def _binary(system: System, job_id: str) -> None:
 def test_mangled_records_of_rqs_are_rebuilt_and_their_neighbours_never_notice(
     system: System, inbox: Inbox
 ) -> None:
-    """F36, F37: the event is the truth."""
+    """F36, F37, F38, F40: bogus, without its data, gone, of another type, or binary; the event is the truth."""
     mangles = [_bogus_status, _delete_data, _no_hash, _another_kind, _binary]
     jobs = queued(system, 2 * len(mangles), inbox.url("mangled"))
     for mangle, job_id in zip(mangles, jobs[::2], strict=True):
@@ -96,7 +99,7 @@ def test_a_changed_event_costs_its_own_job_alone(system: System, wait_until: Cal
 
 
 def test_what_is_no_job_in_a_queue_is_thrown_out(system: System) -> None:
-    """F38: strangers' entries in RQ's list."""
+    """Strangers' entries in RQ's list."""
     system.redis.rpush(QUEUE, "nonsense", b"\xff\xfe", "job_00000000000000000000000000", "")
     jobs = queued(system, 3)
     worker = system.worker()
@@ -107,7 +110,7 @@ def test_what_is_no_job_in_a_queue_is_thrown_out(system: System) -> None:
 
 @pytest.mark.parametrize("instead", [None, "text"])
 def test_a_queue_that_was_deleted_is_mended(system: System, instead: str | None) -> None:
-    """F39: its list is gone, or is no list any more."""
+    """F39, F40: its list is gone, or is no list any more."""
     jobs = queued(system, 20)
     system.redis.delete(QUEUE)
     if instead is not None:
@@ -175,6 +178,54 @@ def test_an_outcome_waits_for_a_redis_that_is_away(
     assert len(inbox.posts("away")) == 1
 
 
+def test_what_was_acknowledged_outlives_the_death_of_redis(
+    system: System, server: Server, wait_until: Callable[..., Any]
+) -> None:
+    """F46: its process is killed right after the last of 500."""
+    jobs = [job_id for _ in range(5) for job_id in queued(system, 100)]
+    server.kill()
+    server.start()
+    wait_until(lambda: "Redis does not answer" not in system.http.get("/readyz").text, timeout=20)
+
+    system.worker()
+    for job_id in jobs:
+        system.ended(job_id)
+    assert Counter(run.job_id for run in system.runs()) == dict.fromkeys(jobs, 1)
+
+
+def test_a_redis_that_lost_its_last_words_forgets_whole_events_and_takes_them_again(
+    system: System, server: Server, inbox: Inbox, wait_until: Callable[..., Any]
+) -> None:
+    """F47: the end of the append-only file is gone, as when the machine died before it was synced."""
+    deliveries = [uuid.uuid4().hex for _ in range(20)]
+
+    def send(delivery: str) -> httpx.Response:
+        return system.send(
+            {"type": "echo", "n": delivery, "callback_url": inbox.url("cut")}, delivery=delivery
+        )
+
+    first = [send(delivery).json()["job_id"] for delivery in deliveries]
+    server.kill()
+    server.lose_end(4000)
+    server.start()
+    wait_until(lambda: "Redis does not answer" not in system.http.get("/readyz").text, timeout=20)
+
+    told = [system.http.get(f"/jobs/{job_id}", headers=AUTHORIZED).status_code for job_id in first]
+    kept = told.count(200)
+    assert told == [200] * kept + [404] * (20 - kept)
+    assert 10 <= kept < 20
+    again = [send(delivery) for delivery in deliveries]
+    assert [answer.status_code for answer in again] == [200] * kept + [202] * (20 - kept)
+    jobs = [answer.json()["job_id"] for answer in again]
+    assert jobs[:kept] == first[:kept]
+
+    system.worker()
+    assert_all_ran_once(system, jobs)
+    inbox.wait_for("cut", 20)
+    assert len(inbox.posts("cut")) == 20
+    assert len(system.runs()) == 20
+
+
 def test_a_redis_that_forgets_everything_does_not_end_the_service(
     system: System, server: Server, wait_until: Callable[..., Any]
 ) -> None:
@@ -185,7 +236,7 @@ def test_a_redis_that_forgets_everything_does_not_end_the_service(
 
     system.redis.flushall()
 
-    answer = system.http.get(f"/jobs/{old}", headers={"Authorization": "Bearer acceptance-key"})
+    answer = system.http.get(f"/jobs/{old}", headers=AUTHORIZED)
     assert_problem(answer, 404, "not_found")
     told = system.send({"type": "echo"}, delivery=uuid.uuid4().hex)
     assert told.status_code == 202

@@ -1,16 +1,24 @@
 """What happens to jobs when workers die, stop, or come back late."""
 
+import os
+import re
 import signal
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.acceptance.builders import CALLBACK_SECRET, System, descendants, is_alive
+from tests.acceptance.builders import CALLBACK_SECRET, System, by_acme, descendants, free_port, is_alive
 from tests.acceptance.inbox import Answer, Inbox
+
+TAKEN_OVER = 2 * (1.0 + 0.2)  # seconds: twice the lease and the sweep of `System`
+PROCFILE = Path(__file__).parents[2] / "Procfile"
 
 
 def submit(system: System, type: str, payload: Any = None, callback_url: str | None = None) -> str:
@@ -35,19 +43,45 @@ def system(build: Callable[..., System]) -> System:
 # -- killed ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("type", ["gated", "gated-plain"])
-def test_a_job_whose_worker_was_killed_is_run_by_another(
-    system: System, inbox: Inbox, wait_until: Callable[..., Any], type: str
+def test_a_job_whose_own_process_was_killed_is_tried_again(
+    system: System, inbox: Inbox, wait_until: Callable[..., Any]
 ) -> None:
-    """F22: not lost, run twice at the most, called back once."""
+    """F21: an attempt like any other that failed, after its backoff; the worker goes on."""
     worker = system.worker()
-    name = f"killed-{type}"
-    job_id = submit(system, type, {"gate": name}, inbox.url(name))
+    job_id = submit(system, "gated-child", {"gate": "horse"}, inbox.url("horse"))
     wait_for_runs(system, wait_until, job_id)
 
-    worker.stop(signal.SIGKILL)
-    system.worker()
+    os.kill(system.runs(job_id)[0].pid, signal.SIGKILL)
     wait_until(lambda: len(system.runs(job_id)) == 2)
+    system.open_gate("horse")
+
+    job = system.ended(job_id)
+    assert [attempt["outcome"] for attempt in job["attempts"]] == ["retried", "finished"]
+    (post,) = inbox.wait_for("horse")
+    assert post.verified(CALLBACK_SECRET)["data"]["result"] == "through"
+    assert len(system.runs(job_id)) == 2
+    assert len(inbox.posts("horse")) == 1
+    assert worker.process.poll() is None
+
+
+@pytest.mark.parametrize("type", ["gated", "gated-plain", "gated-child"])
+@pytest.mark.parametrize("whom", ["worker", "worker and process"])
+def test_a_job_whose_worker_was_killed_is_run_by_another(
+    system: System, inbox: Inbox, wait_until: Callable[..., Any], type: str, whom: str
+) -> None:
+    """F22, F23: not lost, run twice at the most, called back once; what the worker had started has ended with it."""
+    worker = system.worker()
+    name = f"killed-{type}-{len(whom)}"
+    job_id = submit(system, type, {"gate": name}, inbox.url(name))
+    wait_for_runs(system, wait_until, job_id)
+    family = [worker.pid, *descendants(worker.pid)]
+
+    for pid in family if whom == "worker and process" else family[:1]:
+        os.kill(pid, signal.SIGKILL)
+    worker.process.wait()
+    wait_until(lambda: not any(map(is_alive, family)))
+    system.worker()
+    wait_until(lambda: len(system.runs(job_id)) == 2, timeout=TAKEN_OVER)
     system.open_gate(name)
 
     job = system.ended(job_id)
@@ -61,7 +95,7 @@ def test_a_job_whose_worker_was_killed_is_run_by_another(
 def test_a_worker_that_was_thought_dead_and_comes_back_changes_nothing(
     system: System, inbox: Inbox, wait_until: Callable[..., Any]
 ) -> None:
-    """F22: both ran it; one result is kept, one callback sent."""
+    """F27: frozen for longer than its lease. Both ran it; one result is kept, one callback sent."""
     sleeper = system.worker()
     job_id = submit(system, "gated", {"gate": "paused"}, inbox.url("paused"))
     wait_for_runs(system, wait_until, job_id)
@@ -105,12 +139,14 @@ def test_three_workers_that_start_together_take_over_each_job_once(
 
 
 def test_a_job_that_kills_its_worker_three_times_is_given_up_and_called_back(
-    system: System, inbox: Inbox, wait_until: Callable[..., Any]
+    build: Callable[..., System], inbox: Inbox
 ) -> None:
     """F29, F70: the third death fails it; its neighbours finish."""
-    good = [submit(system, "echo", number, inbox.url("good")) for number in range(3)]
+    system = build(HOOKLINE_CONCURRENCY="4")
+    system.web()
+    good = [submit(system, "echo", number) for number in range(10)]
     poison = submit(system, "poison", None, inbox.url("poison"))
-    good += [submit(system, "echo", number, inbox.url("good")) for number in range(3, 6)]
+    good += [submit(system, "echo", number) for number in range(10, 20)]
 
     worker = system.worker()
     while system.job(poison)["status"] != "failed":
@@ -125,7 +161,55 @@ def test_a_job_that_kills_its_worker_three_times_is_given_up_and_called_back(
     assert post.verified(CALLBACK_SECRET)["type"] == "job.failed"
     for job_id in good:
         system.ended(job_id)
-    inbox.wait_for("good", 6)
+    assert len(inbox.posts("poison")) == 1
+    runs = Counter(run.job_id for run in system.runs() if run.job_id in good)
+    assert max(runs.values()) <= 3
+    assert (
+        sum(count > 1 for count in runs.values()) <= 2 * 3
+    )  # those that ran beside it, the first time and the second
+
+
+def test_a_worker_that_slept_while_jobs_fell_due_takes_none_of_them_again(
+    system: System, inbox: Inbox, wait_until: Callable[..., Any]
+) -> None:
+    """F43: every worker has the schedule; the one that wakes up late finds it done."""
+    sleeper, other = system.worker(), system.worker()
+    sleeper.process.send_signal(signal.SIGSTOP)
+    told = system.submit(
+        [
+            {"type": "echo", "payload": number, "run_in": 0.5, "callback_url": inbox.url("late")}
+            for number in range(20)
+        ]
+    ).json()
+    jobs = [one["job_id"] for one in told]
+    for job_id in jobs:
+        system.ended(job_id)
+    inbox.wait_for("late", len(jobs))
+    wait_until(lambda: system.http.get("/readyz").status_code == 200)
+    more = submit(
+        system, "gated", {"gate": "late"}
+    )  # whom the sleeper would have to run, had it not lost its lease
+    wait_for_runs(system, wait_until, more)
+    sleeper.process.send_signal(signal.SIGCONT)
+    system.open_gate("late")
+    system.ended(more)
+
+    assert sleeper.stop() == other.stop() == 0
+    assert Counter(run.job_id for run in system.runs()) == dict.fromkeys([*jobs, more], 1)
+    assert len(inbox.posts("late")) == len(jobs)
+
+
+def test_jobs_fall_due_although_the_worker_that_saw_them_last_is_dead(
+    system: System, wait_until: Callable[..., Any]
+) -> None:
+    """F42: there is no scheduler that could die with its lock."""
+    dying, other = system.worker(), system.worker()
+    told = system.submit([{"type": "echo", "payload": number, "run_in": 0.5} for number in range(20)]).json()
+    dying.stop(signal.SIGKILL)
+    for one in told:
+        job = system.ended(one["job_id"], wait=3)
+        assert len(system.runs(job["id"])) == 1
+    assert other.process.poll() is None
 
 
 @pytest.mark.slow
@@ -191,6 +275,22 @@ def test_what_does_not_end_within_the_grace_goes_back_at_once(
     assert [attempt["outcome"] for attempt in job["attempts"]] == ["finished"]
 
 
+def test_a_second_sigterm_changes_nothing(system: System, wait_until: Callable[..., Any]) -> None:
+    """F25: whoever is impatient sends SIGKILL."""
+    worker = system.worker()
+    job_id = submit(system, "gated", {"gate": "twice"})
+    wait_for_runs(system, wait_until, job_id)
+    worker.process.send_signal(signal.SIGTERM)
+    worker.wait_for_output("stopping:")
+    worker.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "ShdPnd:\t0000000000000000" in Path(f"/proc/{worker.pid}/status").read_text())
+    assert worker.process.poll() is None
+    system.open_gate("twice")
+
+    assert worker.process.wait(10) == 0
+    assert [attempt["outcome"] for attempt in system.job(job_id)["attempts"]] == ["finished"]
+
+
 def test_sigkill_during_the_grace_loses_nothing(
     system: System, inbox: Inbox, wait_until: Callable[..., Any]
 ) -> None:
@@ -212,20 +312,78 @@ def test_sigkill_during_the_grace_loses_nothing(
     assert len(inbox.posts("platform")) == 1
 
 
-def test_a_signal_reaches_the_worker_behind_a_shell(system: System, wait_until: Callable[..., Any]) -> None:
-    """F50: started as a container's shell form starts it."""
-    shell = system.run("sh", "-c", "exec hookline worker", said=" serves ")
+def shipped(process: str) -> str:
+    """How the Procfile starts it."""
+    (command,) = re.findall(rf"^{process}: *(.+)$", PROCFILE.read_text(), re.MULTILINE)
+    return str(command)
+
+
+def test_a_signal_reaches_the_worker_behind_a_shell(
+    build: Callable[..., System], wait_until: Callable[..., Any]
+) -> None:
+    """F50: both are started as platforms start the Procfile; TERM goes to the shell."""
+    system = build()
+    web = system.run("sh", "-c", shipped("web"), said="listening on port")
+    worker = system.run("sh", "-c", shipped("worker"), said=" serves ")
     job_id = submit(system, "gated", {"gate": "shell"})
     wait_for_runs(system, wait_until, job_id)
-    family = [shell.pid, *descendants(shell.pid)]
+    family = [pid for shell in (web, worker) for pid in (shell.pid, *descendants(shell.pid))]
 
-    shell.process.send_signal(signal.SIGTERM)
-    shell.wait_for_output("stopping:")
+    worker.process.send_signal(signal.SIGTERM)
+    worker.wait_for_output("stopping:")
     system.open_gate("shell")
 
-    assert shell.process.wait(10) == 0
-    assert [pid for pid in family if is_alive(pid)] == []
+    assert worker.process.wait(10) == 0
     assert system.job(job_id)["status"] == "finished"
+    assert web.stop(signal.SIGTERM, timeout=15) == 0
+    assert [pid for pid in family if is_alive(pid)] == []
+
+
+def test_a_deploy_loses_nothing_and_runs_nothing_twice(
+    build: Callable[..., System], inbox: Inbox, wait_until: Callable[..., Any]
+) -> None:
+    """F49: the new processes start, then the old ones are stopped, while events come in."""
+    system = build()
+    ports = [free_port(), int(system.environ["PORT"])]
+    old = [system.web(PORT=str(ports[0])), system.worker()]
+    taken: dict[str, str] = {}
+    over = threading.Event()
+
+    def send() -> None:
+        """As a platform's router does: to whoever takes it, with the same id until it is taken."""
+        while not over.is_set():
+            delivery = uuid.uuid4().hex
+            body, headers = by_acme({"type": "echo", "callback_url": inbox.url("deploy")}, delivery=delivery)
+            while delivery not in taken:
+                for port in ports:
+                    try:
+                        answer = system.http.post(
+                            f"http://127.0.0.1:{port}/hooks/acme", content=body, headers=headers
+                        )
+                    except httpx.TransportError:
+                        continue
+                    if answer.is_success:
+                        taken[delivery] = answer.json()["job_id"]
+                        break
+
+    senders = [threading.Thread(target=send) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    wait_until(lambda: len(taken) > 20)
+    system.web()
+    system.worker()
+    assert [process.stop() for process in old] == [0, 0]
+    already = len(taken)
+    wait_until(lambda: len(taken) > already + 20)
+    over.set()
+    for sender in senders:
+        sender.join()
+
+    posts = inbox.wait_for("deploy", len(taken), timeout=30)
+    ended = [post.verified(CALLBACK_SECRET)["data"] for post in posts]
+    assert {(job["status"], job["attempts"]) for job in ended} == {("finished", 1)}
+    assert Counter(run.job_id for run in system.runs()) == dict.fromkeys(taken.values(), 1)
+    assert len(inbox.posts("deploy")) == len(taken)
 
 
 def test_a_web_process_lets_a_request_end_before_it_stops(

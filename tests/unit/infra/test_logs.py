@@ -233,3 +233,25 @@ sys.exit(7)
     process.stdout = None
     _, errors = process.communicate(b"go\n", timeout=30)
     assert (process.returncode, errors) == (7, b"")
+
+
+def test_what_a_handler_prints_does_not_fail_when_the_reader_of_the_log_goes_away() -> None:
+    script = """
+import os, stat, sys, time
+from infra.logs import configure
+configure(level="info", log_format="json")
+sys.stdin.readline()
+while stat.S_ISFIFO(os.fstat(1).st_mode):
+    time.sleep(0.001)
+for _ in range(3):
+    print("x" * 100_000, flush=True)
+sys.exit(7)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, errors = process.communicate(b"go\n", timeout=30)
+    assert (process.returncode, errors) == (7, b"")

@@ -1,0 +1,172 @@
+"""The connection below the application: what it does with clients that are slow, silent or endless."""
+
+import asyncio
+import json
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from ingest.connection import Connection
+
+REQUEST = b"POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+PATIENCE = 0.3
+
+
+class Hasty(Connection):
+    seconds = PATIENCE
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the body; at once, or after twice the time that headers have."""
+    if scope["path"] == "/late":
+        await asyncio.sleep(2 * PATIENCE)
+    body = b"" if scope["path"] == "/unread" else await Request(scope, receive).body()
+    await PlainTextResponse(body.decode())(scope, receive, send)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
+    config = Config(application, log_config=None, ws="none", lifespan="off")
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Hasty(config=config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+
+def talk(client: Callable[[StreamReader, StreamWriter], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(10), connected() as (reader, writer):
+            await client(reader, writer)
+
+    asyncio.run(run())
+
+
+async def answer(reader: StreamReader) -> tuple[int, Any]:
+    """The status, and the body as JSON or text."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+    (length,) = (line[16:] for line in head.splitlines() if line.startswith("content-length: "))
+    body = await reader.readexactly(int(length))
+    return int(head.split()[1]), json.loads(body) if "application/problem+json" in head else body.decode()
+
+
+async def assert_refused(reader: StreamReader, status: int, code: str) -> None:
+    """That answer, and the end of the connection."""
+    got, told = await answer(reader)
+    assert (got, told["status"], told["code"]) == (status, status, code)
+    assert await rest(reader) == b""
+
+
+async def rest(reader: StreamReader) -> bytes:
+    """What comes until the end; it is a hard one where we were still sending."""
+    with suppress(ConnectionResetError):
+        return await reader.read()
+    return b""
+
+
+async def drip(writer: StreamWriter, byte: bytes) -> None:
+    while True:
+        await asyncio.sleep(PATIENCE / 10)
+        writer.write(byte)
+
+
+@asynccontextmanager
+async def dripping(writer: StreamWriter, byte: bytes) -> AsyncIterator[None]:
+    task = asyncio.create_task(drip(writer, byte))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def test_who_says_nothing_is_left_without_an_answer() -> None:
+    async def client(reader: StreamReader, _: StreamWriter) -> None:
+        assert await reader.read() == b""
+
+    talk(client)
+
+
+@pytest.mark.parametrize("before", [b"", REQUEST % (b"echo", 2) + b"hi"])
+def test_headers_that_come_drop_by_drop_are_cut_off(before: bytes) -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(before)
+        if before:
+            assert await answer(reader) == (200, "hi")
+        writer.write(b"GET / HTTP/1.1\r\nX-Long: ")
+        async with dripping(writer, b"x"):
+            await assert_refused(reader, 408, "headers_timeout")
+
+    talk(client)
+
+
+@pytest.mark.parametrize(
+    ("path", "drop"), [(b"echo", b"\r\n"), (b"unread", b"x")], ids=["blank lines", "a body that nobody reads"]
+)
+def test_what_is_no_request_does_not_keep_a_connection_open(path: bytes, drop: bytes) -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(REQUEST % (path, 0 if path == b"echo" else 100_000))
+        assert await answer(reader) == (200, "")
+        async with dripping(writer, drop):
+            await rest(reader)
+
+    talk(client)
+
+
+@pytest.mark.parametrize("more", [b"X-Many: 1\r\n", b"x"], ids=["many", "one"])
+def test_endless_headers_are_refused_before_they_have_ended(more: bytes) -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"GET / HTTP/1.1\r\nX-Endless: " + more * (40_000 // len(more)))
+        await assert_refused(reader, 431, "headers_too_large")
+
+    talk(client)
+
+
+def test_what_is_no_http_is_refused_as_a_problem() -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        await assert_refused(reader, 400, "http_malformed")
+
+    talk(client)
+
+
+def test_one_that_waits_between_two_requests_is_kept() -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        for _ in range(3):
+            writer.write(REQUEST % (b"echo", 2) + b"hi")
+            assert await answer(reader) == (200, "hi")
+            await asyncio.sleep(1.5 * PATIENCE)
+
+    talk(client)
+
+
+def test_a_large_body_and_a_long_answer_have_all_the_time_that_the_application_gives() -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(REQUEST % (b"late", 200_000))
+        for _ in range(20):
+            writer.write(b"x" * 10_000)
+            await asyncio.sleep(PATIENCE / 10)
+        assert await answer(reader) == (200, "x" * 200_000)
+
+    talk(client)
+
+
+def test_the_next_request_may_come_before_the_answer_to_the_first() -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(REQUEST % (b"late", 2) + b"hi" + REQUEST[:20])
+        assert await answer(reader) == (200, "hi")
+        writer.write(REQUEST[20:] % 3 + b"you")
+        assert (await answer(reader))[0] == 200
+
+    talk(client)
