@@ -1,23 +1,21 @@
 """What is recorded of a request that holds. Whatever a sender chose is bounded here, and nothing of it is believed."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from hashlib import sha256
+from functools import lru_cache
 from typing import Any, Final
 
+from infra.bounds import LONGEST_NAME, fits, short_id
 from infra.egress import EgressPolicy, URLRefused, check_url
 from infra.egress.policy import MAX_URL
 from infra.expressions import Document
 from infra.ids import EVENT, JOB, new_suffix
 from infra.ledger.records import DEFAULT_TIMEOUT, Arrival, HandlerEntry
+from infra.routes import ordering_key_of
 from infra.signatures import Headers, SignedRequest
 from infra.strict_json import StrictJSONError
 from ingest.sources import Source
-
-LONGEST_NAME: Final = 128  # of a type, an id, a tag
-MOST_METADATA: Final = 16 * 1024
 
 _REFERENCES: Final = ("client_reference_id", "clientReferenceId")
 _SECRET_NAME: Final = re.compile(
@@ -44,44 +42,39 @@ def arrival_of(
     entry: HandlerEntry | None,
     policy: EgressPolicy,
     received_at: datetime,
+    place: int | None = None,
 ) -> Arrival:
     """A verified request as an event, and the job to make for it.
 
     Args:
+        document: the request's headers and the event's body, which may be one of several in the request's.
+        place: its place among them; None: it is alone.
         entry: what live workers say of such events.
         policy: what may be called.
     """
     suffix = new_suffix()
     callback_url, refusal = _callback(source, document, policy)
+    provider_event_id = source.identify(request, document, place=place)
+    wait_key = None if source.wait_key is None else source.wait_key.evaluate(document)
     return Arrival(
         event_id=EVENT + suffix,
         job_id=JOB + suffix,
         source=source.name,
         type=type,
         received_at=received_at,
-        body=request.body,
+        body=document.body,
         content_type=request.headers.get("content-type") or "",
         headers=_kept_headers(request.headers, secrets=source.secrets),
-        provider_event_id=_short_id(source.identify(request, document)),
+        provider_event_id=None if provider_event_id is None else short_id(provider_event_id),
+        wait_key=None if wait_key is None else short_id(wait_key),
         queue=(entry.queue if entry else None) or source.queue,
         timeout=entry.timeout if entry else DEFAULT_TIMEOUT,
+        ordering_key=ordering_key_of(entry, document),
         callback_url=callback_url,
         callback_refusal=refusal,
         metadata=_metadata(source, document),
         tag=source.tag,
     )
-
-
-def fits(metadata: Mapping[str, Any]) -> bool:
-    """Whether metadata is small enough to be kept and echoed: at most 16 KiB as JSON."""
-    return len(json.dumps(metadata)) <= MOST_METADATA
-
-
-def _short_id(sent: str | None) -> str | None:
-    """An id that is long or can't be shown is as good as its digest."""
-    if sent is None or (len(sent) <= LONGEST_NAME and sent.isprintable()):
-        return sent
-    return f"id-sha256:{sha256(sent.encode()).hexdigest()}"
 
 
 def _callback(source: Source, document: Document, policy: EgressPolicy) -> tuple[str | None, str | None]:
@@ -114,7 +107,7 @@ def _metadata(source: Source, document: Document) -> dict[str, Any]:
     for name in _REFERENCES:
         if isinstance(body.get(name), str | int):
             metadata["client_reference_id"] = body[name]
-    return metadata if fits(metadata) else {}
+    return metadata if metadata and fits(metadata) else {}
 
 
 def _kept_headers(headers: Headers, *, secrets: Sequence[bytes]) -> dict[str, str]:
@@ -126,8 +119,14 @@ def _kept_headers(headers: Headers, *, secrets: Sequence[bytes]) -> dict[str, st
     >>> _kept_headers(Headers.of({"X-Event": "a", "Authorization": "Bearer k", "X-Key": "s3cret"}), secrets=[b"s3cret"])
     {'x-event': 'a', 'authorization': '***', 'x-key': '***'}
     """
-    texts = [secret.decode("latin-1") for secret in secrets]
-    return {
-        name: "***" if _SECRET_NAME.search(name) or any(text in value for text in texts) else value
-        for name, value in headers.items()
-    }
+    kept = {name: "***" if _names_a_secret(name) else value for name, value in headers.items()}
+    values = "\n".join(kept.values())
+    for text in [secret.decode("latin-1") for secret in secrets]:
+        if text in values:
+            kept = {name: "***" if text in value else value for name, value in kept.items()}
+    return kept
+
+
+@lru_cache(maxsize=1024)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None

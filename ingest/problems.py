@@ -37,6 +37,7 @@ class Kind:
 
 
 BODY_MALFORMED = Kind(400, "body_malformed", "The body can't be read.")
+HTTP_MALFORMED = Kind(400, "http_malformed", "This is no HTTP request.", _CLOSE)
 FRAMING_AMBIGUOUS = Kind(400, "framing_ambiguous", "The request can be read in two ways.", _CLOSE)
 SIGNATURE_INVALID = Kind(401, "signature_invalid", "The signature does not hold.")
 UNAUTHORIZED = Kind(
@@ -46,14 +47,18 @@ SCOPE_MISSING = Kind(403, "scope_missing", "This API key may not do that.")
 NOT_FOUND = Kind(404, "not_found", "There is nothing here.")
 SOURCE_UNKNOWN = Kind(404, "source_unknown", "There is no such source.")
 METHOD_NOT_ALLOWED = Kind(405, "method_not_allowed", "This address does not take that method.")
+HEADERS_TIMEOUT = Kind(408, "headers_timeout", "The headers did not arrive in time.", _CLOSE)
 BODY_TIMEOUT = Kind(408, "body_timeout", "The body did not arrive in time.", _CLOSE)
 IDEMPOTENCY_CONFLICT = Kind(409, "idempotency_conflict", "This idempotency_key was used for another payload.")
+JOB_ENDED = Kind(409, "job_ended", "The job has ended.")
+JOB_OPEN = Kind(409, "job_open", "The job has not ended.")
 BODY_TOO_LARGE = Kind(413, "body_too_large", "The body is too large.", _CLOSE)
 ENCODING_UNSUPPORTED = Kind(415, "encoding_unsupported", "Compressed bodies are not taken.", _CLOSE)
 INVALID = Kind(422, "invalid", "The request can't be carried out as it is.")
 CALLBACK_URL_REFUSED = Kind(422, "callback_url_refused", "The callback URL can't be accepted.")
 HEADERS_TOO_LARGE = Kind(431, "headers_too_large", "The headers are too large.", _CLOSE)
 INTERNAL = Kind(500, "internal", "A fault of ours; it was logged.")
+CONFIRMATION_FAILED = Kind(503, "confirmation_failed", "The address to confirm at did not answer.", _LATER)
 NOT_READABLE = Kind(503, "not_readable", "The records can't be read just now.", _LATER)
 NOT_RECORDED = Kind(503, "not_recorded", "Nothing was promised: the event could not be recorded.", _LATER)
 

@@ -34,6 +34,15 @@ def preferred_wait(headers: Headers) -> int:
     return min(int(found[1]), LONGEST_WAIT) if found else 0
 
 
+def batch_reply(receipts: Sequence[Receipt]) -> Response:
+    """The response to a body of several events: 202, or 200 where none of them is new; the ids of each, in their order."""
+    told = [
+        {"event_id": receipt.event_id, "job_id": receipt.job_id, "duplicate": receipt.duplicate}
+        for receipt in receipts
+    ]
+    return json_reply({"events": told}, 200 if all(receipt.duplicate for receipt in receipts) else 202)
+
+
 class Receipts:
     """Makes those answers."""
 
@@ -43,13 +52,16 @@ class Receipts:
         self._routes = routes
         self._links = links
 
-    async def answer(self, receipt: Receipt, receive: Receive, *, wait: int, linked: bool) -> Response:
+    async def answer(
+        self, receipt: Receipt, receive: Receive, *, wait: int, linked: bool, cancelable: bool = False
+    ) -> Response:
         """The response to one event.
 
         Args:
             receive: of the request, whose body was read.
             wait: the seconds that the sender would wait for the job's end; 0: it would not.
             linked: whether the sender is trusted enough for a link to the job.
+            cancelable: whether that link may cancel the job.
 
         Raises:
             ClientGone: it did not wait after all.
@@ -64,18 +76,25 @@ class Receipts:
             if ended is not None:
                 return json_reply(ended, 200, headers)
         return json_reply(
-            await self._told(receipt, linked=linked), 200 if receipt.duplicate else 202, headers
+            await self._told(receipt, linked=linked, cancelable=cancelable),
+            200 if receipt.duplicate else 202,
+            headers,
         )
 
-    async def answer_batch(self, receipts: Sequence[Receipt]) -> Response:
+    async def answer_batch(self, receipts: Sequence[Receipt], *, cancelable: Sequence[bool]) -> Response:
         """The response to several events: 202, and what a single one would have been told, in their order."""
-        told = await asyncio.gather(*[self._told(receipt, linked=True) for receipt in receipts])
+        told = await asyncio.gather(
+            *[
+                self._told(receipt, linked=True, cancelable=each)
+                for receipt, each in zip(receipts, cancelable, strict=True)
+            ]
+        )
         for receipt, each in zip(receipts, told, strict=True):
             if not receipt.same_body:
                 each["code"] = "idempotency_conflict"
         return json_reply(told, 202)
 
-    async def _told(self, receipt: Receipt, *, linked: bool) -> dict[str, Any]:
+    async def _told(self, receipt: Receipt, *, linked: bool, cancelable: bool) -> dict[str, Any]:
         """The contract's five fields; four where there is no link."""
         told: dict[str, Any] = {
             "event_id": receipt.event_id,
@@ -84,7 +103,7 @@ class Receipts:
             "duplicate": receipt.duplicate,
         }
         if linked:
-            told["status_url"] = self._links.status_url(receipt.job_id)
+            told["status_url"] = self._links.status_url(receipt.job_id, cancel=cancelable)
         return told
 
     async def _status(self, receipt: Receipt) -> str:
@@ -104,4 +123,4 @@ class Receipts:
             return None
         if job is None or job.status not in TERMINAL_STATUSES:
             return None
-        return job_view(job, await self._routes.find(job.source, job.type))
+        return job_view(job, await self._routes.find(job.source, job.type), operator=False)

@@ -1,11 +1,13 @@
 """``POST /hooks/{source}``: read, verify, record, answer.
 
-Nothing is parsed before the signature holds, nothing is answered with 2xx before it is stored, and whoever sends again
+No event is parsed before the signature holds, none is answered with 2xx before it is stored, and whoever sends again
 with the same id gets the first ids. One request is one call of `Receive`, from top to bottom; whatever is refused on the
-way is raised as a `Problem`, which `ingest.app` answers and logs.
+way is raised as a `Problem`, which `ingest.app` answers and logs. A request that is a provider's question is no event, and
+is answered instead (`ingest.handshakes`); that is where GET comes in.
 """
 
 import logging
+from collections.abc import Sequence
 
 from starlette.responses import Response
 from starlette.types import Receive as ReceiveMessage
@@ -15,15 +17,24 @@ from infra.clock import Clock
 from infra.egress import EgressPolicy
 from infra.expressions import Document
 from infra.ledger import LedgerError
-from infra.ledger.records import Receipt
-from infra.logs import bind
+from infra.ledger.records import Arrival, Receipt
 from infra.routes import Routes
-from infra.signatures import Headers, SignatureError, SignedRequest
+from infra.signatures import Headers, PublishedKeys, SignatureError, SignedRequest
 from infra.strict_json import StrictJSONError
 from ingest.arrivals import arrival_of, type_of
+from ingest.batches import AT_ONCE, MOST_EVENTS, events_of
+from ingest.handshake_replies import Replies
+from ingest.handshakes import Answer, Handshakes
 from ingest.intake import read_body
-from ingest.problems import BODY_MALFORMED, NOT_RECORDED, SIGNATURE_INVALID, SOURCE_UNKNOWN, Problem
-from ingest.receipts import Receipts, preferred_wait
+from ingest.problems import (
+    BODY_MALFORMED,
+    BODY_TOO_LARGE,
+    NOT_RECORDED,
+    SIGNATURE_INVALID,
+    SOURCE_UNKNOWN,
+    Problem,
+)
+from ingest.receipts import Receipts, batch_reply, preferred_wait
 from ingest.recorder import Recorder
 from ingest.sources import Source, Sources
 
@@ -34,6 +45,8 @@ class Receive:
     """The endpoint, as an ASGI application: no request object on the way.
 
     Args:
+        published_keys: the keys of senders that publish them.
+        replies: to handshakes.
         public_url: what our address is to senders; some of them sign it.
     """
 
@@ -45,6 +58,8 @@ class Receive:
         routes: Routes,
         receipts: Receipts,
         policy: EgressPolicy,
+        published_keys: PublishedKeys,
+        replies: Replies,
         public_url: str | None,
         clock: Clock,
     ) -> None:
@@ -53,6 +68,8 @@ class Receive:
         self._routes = routes
         self._receipts = receipts
         self._policy = policy
+        self._published_keys = published_keys
+        self._replies = replies
         self._public_url = public_url
         self._clock = clock
 
@@ -60,51 +77,68 @@ class Receive:
         source = self._sources.get(scope["path_params"]["source"])
         if source is None:
             raise Problem(SOURCE_UNKNOWN)
-        if scope["method"] != "POST":
+        if scope["method"] != "POST" and (
+            source.handshakes is None or scope["method"] not in source.handshakes.methods
+        ):
             raise Problem.method_not_allowed("POST")
-        with bind(source=source.name):
-            response = await self._answer(source, scope, receive)
+        response = await self._answer(source, scope, receive)
         await response(scope, receive, send)
 
     async def _answer(self, source: Source, scope: Scope, receive: ReceiveMessage) -> Response:
         request = SignedRequest(
+            method=scope["method"],
             url=self._url_of(scope),
+            query=scope["query_string"],
             headers=Headers(scope["headers"]),
             body=await read_body(scope, receive, limit=source.max_body),
         )
-        document = self._verified(source, request)
-        receipt = await self._record(source, request, document)
+        document = Document(headers=request.headers, body=request.body)
+        refusal = await self._refusal(source, request)
+        if source.handshakes is not None:
+            answer = _answer_to(source.handshakes, request, document, verified=refusal is None)
+            if answer is not None:
+                return await self._replies.reply(answer)
+        if refusal is not None:
+            raise refusal
+        _check_json(source, document)
+        bodies = None if source.batch is None else events_of(source.batch, document)
+        if bodies is not None:
+            receipts = await self._record_batch(source, request, bodies)
+        else:
+            receipts = await self._record([await self._arrival(source, request, document)])
+        if source.handshakes is not None and source.handshakes.acknowledgement is not None:
+            return source.handshakes.acknowledgement.reply()
+        if bodies is not None:
+            return batch_reply(receipts)
+        (receipt,) = receipts
         # Where the signature vouches for nothing that was sent, its sender may not look at jobs.
         trusted = source.scheme.covers != "nothing"
         wait = preferred_wait(request.headers) if trusted else 0
         return await self._receipts.answer(receipt, receive, wait=wait, linked=trusted)
 
-    def _verified(self, source: Source, request: SignedRequest) -> Document:
-        """The body for whoever reads it, now that a secret of the source vouches for it.
-
-        Raises:
-            Problem: 401, one for every fault; 400 where the provider sends JSON and this is none.
-        """
+    async def _refusal(self, source: Source, request: SignedRequest) -> Problem | None:
+        """None if a secret of the source vouches for the request; else 401, one for every fault, or 405."""
+        if request.method != "POST":
+            return Problem.method_not_allowed("POST")
+        published = None
         try:
-            source.verify(request, self._clock.now())
+            if source.scheme.needs_published_keys:
+                published = await self._published_keys.for_request(source.scheme, request, source.secrets)
+            source.verify(request, self._clock.now(), published)
         except SignatureError as error:
-            raise Problem(SIGNATURE_INVALID) from error
-        document = Document(headers=request.headers, body=request.body)
-        if source.must_be_json(request.headers.get("content-type") or ""):
-            try:
-                _ = document.json
-            except StrictJSONError as error:
-                raise Problem(BODY_MALFORMED, str(error) if request.body else "There is none.") from None
-        return document
+            return _invalid(error)
+        return None
 
-    async def _record(self, source: Source, request: SignedRequest, document: Document) -> Receipt:
-        """Store the event and queue its job, in one step, or promise nothing.
+    async def _arrival(
+        self, source: Source, request: SignedRequest, document: Document, place: int | None = None
+    ) -> Arrival:
+        """What is to be recorded of an event.
 
-        Raises:
-            Problem: 503.
+        Args:
+            place: of the event in a body of several.
         """
         type_ = type_of(source, document)
-        arrival = arrival_of(
+        return arrival_of(
             source,
             request,
             document,
@@ -112,16 +146,48 @@ class Receive:
             entry=await self._routes.find(source.name, type_),
             policy=self._policy,
             received_at=self._clock.now(),
+            place=place,
         )
+
+    async def _record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """Store the events and queue their jobs, in one step, or promise nothing.
+
+        Raises:
+            Problem: 503.
+        """
         try:
-            (receipt,) = await self._recorder.record([arrival])
+            receipts = await self._recorder.record(arrivals)
         except LedgerError as error:
             raise Problem(NOT_RECORDED, "Send it again, with the same id.") from error
-        log.debug(
-            "a duplicate" if receipt.duplicate else "recorded",
-            extra={"event": receipt.event_id, "job": receipt.job_id, "type": type_},
-        )
-        return receipt
+        if log.isEnabledFor(logging.DEBUG):
+            for arrival, receipt in zip(arrivals, receipts, strict=True):
+                ids = {"source": arrival.source, "event": receipt.event_id, "job": receipt.job_id}
+                log.debug(
+                    "a duplicate" if receipt.duplicate else "recorded", extra={**ids, "type": arrival.type}
+                )
+        return receipts
+
+    async def _record_batch(
+        self, source: Source, request: SignedRequest, bodies: Sequence[bytes]
+    ) -> list[Receipt]:
+        """The same for each event of a body; in several steps where there are more than one takes.
+
+        Raises:
+            Problem: 413, 503. Some steps may have been taken: sent again, their events are duplicates.
+        """
+        if len(bodies) > MOST_EVENTS:
+            raise Problem(BODY_TOO_LARGE, f"At most {MOST_EVENTS} events are taken in one body.")
+        receipts: list[Receipt] = []
+        for first in range(0, len(bodies), AT_ONCE):
+            receipts += await self._record(
+                [
+                    await self._arrival(
+                        source, request, Document(headers=request.headers, body=body), place=first + index
+                    )
+                    for index, body in enumerate(bodies[first : first + AT_ONCE])
+                ]
+            )
+        return receipts
 
     def _url_of(self, scope: Scope) -> str | None:
         """The address that the sender called, as it knows it: never what a Host header claims."""
@@ -129,3 +195,36 @@ class Receive:
             return None
         path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
         return f"{self._public_url}{path}{'?' + query if query else ''}"
+
+
+def _answer_to(
+    handshakes: Handshakes, request: SignedRequest, document: Document, *, verified: bool
+) -> Answer | None:
+    """The answer, if the request is a question of the provider.
+
+    Raises:
+        Problem: 401, where it is one that needs a token, and has another.
+    """
+    try:
+        return handshakes.answer(request, document, verified=verified)
+    except SignatureError as error:
+        raise _invalid(error) from error
+
+
+def _invalid(error: SignatureError) -> Problem:
+    problem = Problem(SIGNATURE_INVALID)
+    problem.__cause__ = error
+    return problem
+
+
+def _check_json(source: Source, document: Document) -> None:
+    """Let a body pass that whoever reads it can read.
+
+    Raises:
+        Problem: 400, where the provider sends JSON and this is none.
+    """
+    if source.must_be_json(document.headers.get("content-type") or ""):
+        try:
+            _ = document.json
+        except StrictJSONError as error:
+            raise Problem(BODY_MALFORMED, str(error) if document.body else "There is none.") from None

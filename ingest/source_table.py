@@ -26,6 +26,7 @@ PARAMETERS = frozenset(
         "tolerance",
         "id_header",
         "key_encoding",
+        "keys_url",
     }
 )
 KEYS = PARAMETERS | {
@@ -39,7 +40,11 @@ KEYS = PARAMETERS | {
     "callback_secret",
     "max_body",
     "tag",
+    "wait_key",
+    "handshake",
+    "verify_token",
 }
+MAKES_A_SOURCE = frozenset({"secret", "handshake"})  # one of these variables is enough
 
 _LONGEST_FIRST = sorted(KEYS, key=lambda key: (-len(key), key))
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
@@ -170,7 +175,7 @@ def _merge(rows: dict[str, Row], environ: Mapping[str, str]) -> tuple[str, ...]:
                 raise SettingsError(
                     f"{variable}: reads as a key of {name} and of {other}; write it into the file"
                 )
-        if key == "secret":
+        if key in MAKES_A_SOURCE:
             rows.setdefault(name, Row(name, variable))
     ignored = []
     for variable, ((name, key), *_) in readings.items():

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from infra.expressions import Document, Expression, compile_expression, first_of
+from infra.routes import API_SOURCE, DEFAULT_QUEUE, SCHEDULE_SOURCE
 from infra.settings import Settings, SettingsError, parse_size
-from infra.signatures import Provider, Scheme, SchemeError, SecretMissing, SignedRequest, providers, whsec_key
+from infra.signatures import Provider, Scheme, SchemeError, SignedRequest, providers, whsec_key
+from ingest.handshakes import Handshakes, handshakes_of
 from ingest.source_table import PARAMETERS, ReadFile, Row, read_rows
 
-API_SOURCE = "api"
-DEFAULT_QUEUE = "default"
 DEFAULT_EVENT_TYPE = "event"
 
+_RESERVED = {API_SOURCE: "POST /jobs", SCHEDULE_SOURCE: "recurring handlers"}
 _QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 _LONGEST_TAG = 128
 _IDEMPOTENCY_KEY = "header:Idempotency-Key"
@@ -38,8 +39,11 @@ class Source:
         max_body: in bytes.
         body: ``json``: always strict JSON; ``any``: only where the content type says JSON.
         event_id: the provider's id of an event; `identify` says what deduplication goes by.
+        wait_key: what handlers wait for an event by, besides its id.
         callback_url: where to read it; only from what the scheme covers, which is checked when the table is loaded.
         callback_secrets: ``whsec_…``, newest first; empty: those of ``HOOKLINE_CALLBACK_SECRET`` sign.
+        handshakes: what the provider asks beside its events; None: nothing.
+        batch: where the list stands in bodies of several events (`ingest.batches`). Expressions read one of them.
     """
 
     name: str
@@ -51,35 +55,44 @@ class Source:
     body: Literal["json", "any"]
     event_id: Expression | None = None
     event_type: Expression | None = None
+    wait_key: Expression | None = None
     callback_url: Expression | None = field(default=None, repr=False)
     callback_secrets: tuple[str, ...] = field(default=(), repr=False)
     tag: str | None = None
+    handshakes: Handshakes | None = None
+    batch: str | None = None
 
-    def verify(self, request: SignedRequest, now: datetime) -> None:
+    def verify(self, request: SignedRequest, now: datetime, published: bytes | None = None) -> None:
         """Return if a secret of this source vouches for the request.
+
+        Args:
+            published: the sender's keys, where the scheme needs them (`infra.signatures.PublishedKeys`).
 
         Raises:
             SignatureError: in every other case, whatever was sent.
         """
-        if not self.secrets:
-            raise SecretMissing("the source has no secret")
-        self.scheme.verify(request, self.secrets, now)
+        self.scheme.verify(request, self.secrets, now, published)
 
     def must_be_json(self, content_type: str) -> bool:
         """Whether a body that isn't strict JSON is refused."""
         media_type = content_type.partition(";")[0].strip().lower()
         return self.body == "json" or media_type == "application/json" or media_type.endswith("+json")
 
-    def identify(self, request: SignedRequest, document: Document) -> str | None:
+    def identify(self, request: SignedRequest, document: Document, *, place: int | None = None) -> str | None:
         """What deduplication goes by: the provider's id, else a hash of the signed content, else None.
 
         For a request that `verify` let through.
+
+        Args:
+            place: of the event in a body of several, which were signed together.
         """
         found = None if self.event_id is None else self.event_id.evaluate(document)
         if found is not None:
             return found
         content = self.scheme.signed_content(request)
-        return None if content is None else f"sha256:{sha256(content).hexdigest()}"
+        if content is None:
+            return None
+        return f"sha256:{sha256(content).hexdigest()}{'' if place is None else f':{place}'}"
 
     def type_of(self, document: Document) -> str:
         """The event's type, by which handlers are chosen; `DEFAULT_EVENT_TYPE` where none is there."""
@@ -108,7 +121,14 @@ class Sources:
     @property
     def without_secret(self) -> tuple[str, ...]:
         """The names of those that refuse everything, for want of a secret."""
-        return tuple(source.name for source in self if not source.secrets)
+        return tuple(source.name for source in self if source.scheme.needs_secret and not source.secrets)
+
+    @property
+    def open_to_secrets(self) -> tuple[str, ...]:
+        """The names of those to which a provider may bring a secret now."""
+        return tuple(
+            source.name for source in self if source.handshakes is not None and source.handshakes.open
+        )
 
 
 def read_text(path: str) -> str:
@@ -138,8 +158,8 @@ def load_sources(
 
 
 def _build(row: Row, settings: Settings, environ: Mapping[str, str], read_file: ReadFile) -> Source:
-    if row.name == API_SOURCE:
-        raise SettingsError(f"{row.where}: the name {API_SOURCE} is reserved, for POST /jobs")
+    if row.name in _RESERVED:
+        raise SettingsError(f"{row.where}: the name {row.name} is reserved, for {_RESERVED[row.name]}")
     provider = _provider(row)
     scheme = _scheme(row, provider)
     if scheme.needs_url and settings.public_url is None:
@@ -148,20 +168,24 @@ def _build(row: Row, settings: Settings, environ: Mapping[str, str], read_file: 
     callback_secrets = row.secrets("callback_secret", environ, read_file)
     for secret in callback_secrets:
         _checked(row, "callback_secret", whsec_key, secret)
+    keys = tuple(_checked(row, "secret", scheme.key, secret) for secret in secrets)
     max_body = row.text("max_body")
     return Source(
         name=row.name,
         provider=provider.name,
         scheme=scheme,
-        secrets=tuple(_checked(row, "secret", scheme.key, secret) for secret in secrets),
+        secrets=keys,
         queue=_matching(row, "queue", _QUEUE) or DEFAULT_QUEUE,
         max_body=settings.max_body if max_body is None else _checked(row, "max_body", parse_size, max_body),
         body="json" if _reads_json(row) else provider.body,
         event_id=_event_id(row, provider, scheme),
-        event_type=_expression(row, "event_type", provider.event_type),
+        event_type=_expression(row, "event_type", _of_one(provider, "event_type")),
+        wait_key=_varying(row, "wait_key", ()),
         callback_url=_callback_url(row, scheme),
         callback_secrets=callback_secrets,
         tag=_tag(row),
+        handshakes=handshakes_of(row, provider, keys, row.secrets("verify_token", environ, read_file)),
+        batch=None if provider.batch is None else provider.batch.items,
     )
 
 
@@ -182,14 +206,25 @@ def _scheme(row: Row, provider: Provider) -> Scheme:
 
 
 def _event_id(row: Row, provider: Provider, scheme: Scheme) -> Expression | None:
-    """A static key vouches for the headers too, so there an Idempotency-Key counts when nothing else is there."""
-    expression = _expression(row, "event_id", provider.event_id)
-    if expression is not None and not expression.locations:
-        raise row.fault("event_id", "is the same for every event")
+    """A static key vouches for the headers too, so there an Idempotency-Key counts when nothing else is there.
+
+    Not where one request may bring several events.
+    """
+    expression = _varying(row, "event_id", _of_one(provider, "event_id"))
+    if provider.batch is not None:
+        if any("json" not in compile_expression(text).locations for text in row.texts("event_id")):
+            raise row.fault("event_id", "is the same for every event of a body; it needs json:$.path")
+        return expression
     if scheme.covers != "request":
         return expression
     fallback = compile_expression(_IDEMPOTENCY_KEY)
     return fallback if expression is None else first_of([expression, fallback])
+
+
+def _of_one(provider: Provider, key: Literal["event_id", "event_type"]) -> tuple[str, ...]:
+    """Where the provider's id or type stands: in one of several events, or in a body that is the event."""
+    of_body: tuple[str, ...] = getattr(provider, key)
+    return of_body if provider.batch is None else (*getattr(provider.batch, key), *of_body)
 
 
 def _callback_url(row: Row, scheme: Scheme) -> Expression | None:
@@ -211,13 +246,21 @@ def _callback_url(row: Row, scheme: Scheme) -> Expression | None:
 
 def _reads_json(row: Row) -> bool:
     """Whether the operator expects JSON, by an expression of their own."""
-    expressions = [_expression(row, key, ()) for key in ("event_id", "event_type", "callback_url")]
+    keys = ("event_id", "event_type", "wait_key", "callback_url")
+    expressions = [_expression(row, key, ()) for key in keys]
     return any(expression is not None and "json" in expression.locations for expression in expressions)
 
 
 def _expression(row: Row, key: str, default: tuple[str, ...]) -> Expression | None:
     texts = row.texts(key) or default
     return first_of([_checked(row, key, compile_expression, text) for text in texts]) if texts else None
+
+
+def _varying(row: Row, key: str, default: tuple[str, ...]) -> Expression | None:
+    expression = _expression(row, key, default)
+    if expression is not None and not expression.locations:
+        raise row.fault(key, "is the same for every event")
+    return expression
 
 
 def _tag(row: Row) -> str | None:

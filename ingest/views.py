@@ -7,11 +7,12 @@ from infra.clock import rfc3339
 from infra.ledger.records import AttemptRecord, CallbackRecord, EventRecord, HandlerEntry, JobRecord, Progress
 
 
-def job_view(job: JobRecord, entry: HandlerEntry | None) -> dict[str, Any]:
+def job_view(job: JobRecord, entry: HandlerEntry | None, *, operator: bool) -> dict[str, Any]:
     """A job.
 
     Args:
         entry: what live workers say of such jobs, for what the record does not know before its first attempt.
+        operator: whether who looks may see more of the callback than its fate.
     """
     return {
         "id": job.id,
@@ -25,38 +26,51 @@ def job_view(job: JobRecord, entry: HandlerEntry | None) -> dict[str, Any]:
         "progress": None if job.progress is None else _progress(job.progress),
         "attempts": [_attempt(attempt) for attempt in job.attempts],
         "logs": [dict(line) for line in job.logs],
+        "ordering_key": job.ordering_key,
         "max_attempts": job.max_attempts or (entry.max_attempts if entry else None),
         "next_attempt_at": _moment(job.next_attempt_at),
         "result": job.result,
         "error": None if job.error is None else job.error.public(),
-        "callback": None if job.callback is None else callback_view(job.callback),
+        "callback": None if job.callback is None else callback_view(job.callback, operator=operator),
         "metadata": dict(job.metadata),
         "created_at": rfc3339(job.created_at),
         "started_at": _moment(job.started_at),
         "ended_at": _moment(job.ended_at),
+        "parent": job.parent,
     }
 
 
-def callback_view(callback: CallbackRecord) -> dict[str, Any]:
-    """A callback, and what its receiver answered."""
-    return {
+def callback_view(callback: CallbackRecord, *, operator: bool) -> dict[str, Any]:
+    """A callback. Why it is not delivered, and what its receiver answered, is for the operator: it tells of the inner network."""
+    view: dict[str, Any] = {
         "id": callback.id,
         "url": callback.url,
         "status": callback.status,
-        "reason": callback.reason,
-        "next_attempt_at": _moment(callback.next_attempt_at),
         "attempts": [
-            {
-                "number": attempt.number,
-                "at": rfc3339(attempt.at),
-                "duration_ms": round(attempt.duration.total_seconds() * 1000),
-                "status": attempt.status,
-                "reply": attempt.reply,
-                "error": attempt.error,
-            }
+            {"number": attempt.number, "at": rfc3339(attempt.at), "status": attempt.status}
             for attempt in callback.attempts
         ],
     }
+    if operator:
+        view["reason"] = callback.reason
+        view["next_attempt_at"] = _moment(callback.next_attempt_at)
+        for shown, attempt in zip(view["attempts"], callback.attempts, strict=True):
+            shown["duration_ms"] = round(attempt.duration.total_seconds() * 1000)
+            shown["reply"] = attempt.reply
+            shown["error"] = attempt.error
+    return view
+
+
+def called_view(job: JobRecord) -> dict[str, Any]:
+    """The callback of a job that has one, with the job's ids, for the operator."""
+    view: dict[str, Any] = {
+        "job_id": job.id,
+        "event_id": job.event_id,
+        "source": job.source,
+        "type": job.type,
+        "created_at": None if job.callback is None else rfc3339(job.callback.created_at),
+    }
+    return view if job.callback is None else callback_view(job.callback, operator=True) | view
 
 
 def event_view(event: EventRecord) -> dict[str, Any]:

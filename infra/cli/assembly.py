@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import unquote, urlsplit
 
 import redis
@@ -15,29 +16,35 @@ import redis.asyncio
 from starlette.applications import Starlette
 
 from handlers.attempt import Runner
-from handlers.http_clients import HTTPClients
+from handlers.http_clients import HTTPClients, fetching_client
 from handlers.registry import Registry, load
 from infra import logs
 from infra.clock import SystemClock
-from infra.egress import EgressPolicy, guarded_client
+from infra.egress import EgressPolicy, GuardedTransport
 from infra.ledger import Ledger
 from infra.links import Links
 from infra.redis_client import connect, connect_sync, memory
 from infra.settings import Settings, SettingsError
+from ingest.api.jwks import callback_keys_of
 from ingest.app import create_app
 from ingest.sources import Sources, load_sources
 from worker.callbacks.deliver import Sender
 from worker.callbacks.outbox import Outbox
+from worker.callbacks.receivers import Receivers
 from worker.children import Children
 from worker.engine import Engine, worker_name
 from worker.frames import Setup
 from worker.isolation import Isolation
 from worker.lease import Lease
 from worker.reports import Reports
+from worker.services import LedgerServices
 from worker.sweeper import Sweeper
 from worker.wakeup import BlockingPeek, Polling, Wakeup
 
 log = logging.getLogger(__name__)
+
+_LOOK_EVERY = timedelta(minutes=1)  # at what a worker is told of; a message that got lost costs no more
+_PROBE_AT_MOST = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,8 @@ def tell_start(settings: Settings, sources: Sources, port: int) -> None:
     log.info("listening on port %d", port, extra={"sources": sorted(sources.by_name)})
     for name in sources.without_secret:
         log.warning("source %s has no secret: everything that it sends is refused", name)
+    for name in sources.open_to_secrets:
+        log.warning("source %s lets anybody bring a secret: take handshake = open out when it is set up", name)
     for variable in sources.ignored:
         log.warning("%s reads like a source's key, and there is no such source", variable)
     if settings.public_url is None:
@@ -126,10 +135,17 @@ def secrets_of(settings: Settings, sources: Sources) -> list[str]:
     found = [
         *(settings.secret_keys or ()),
         *(settings.callback_secrets or ()),
+        *settings.callback_private_keys,
         *(key.key for key in settings.api_keys),
     ]
     found += [secret for source in sources for secret in source.callback_secrets]
     found += [secret.decode("utf-8", "replace") for source in sources for secret in source.secrets]
+    found += [
+        token.decode("utf-8", "replace")
+        for source in sources
+        if source.handshakes is not None
+        for token in source.handshakes.verify_tokens
+    ]
     found += [settings.fireflies_api_key or "", _password(settings.redis_url)]
     return [secret for secret in found if secret]
 
@@ -176,28 +192,33 @@ def engine(settings: Settings, sources: Sources, connections: Connections, regis
     clock = SystemClock()
     ledger = Ledger.of(connections.connect(), settings)
     reports = Reports(clock)
-    runner = Runner(
-        registry,
-        executor=ThreadPoolExecutor(settings.threads, thread_name_prefix="handler"),
-        effects=reports,
-        http=HTTPClients(),
-        clock=clock,
-        jitter=random.random,
-    )
+    services = LedgerServices(ledger, policy=EgressPolicy.of(settings), clock=clock)
     setup = Setup(
         modules=settings.handlers,
         path=tuple(sys.path),
         log=settings.log,
         log_format=settings.log_format,
         secrets=tuple(secrets_of(settings, sources)),
+        allow=tuple(map(str, settings.callback_allow)),
+        ports=tuple(settings.callback_ports),
     )
-    children = Children(setup, slots=settings.process_slots, effects=reports)
+    runner = Runner(
+        registry,
+        executor=ThreadPoolExecutor(settings.threads, thread_name_prefix="handler"),
+        effects=reports,
+        services=services,
+        http=HTTPClients(guarded=lambda: fetching_client(setup.policy)),
+        clock=clock,
+        jitter=random.random,
+    )
+    children = Children(setup, slots=settings.process_slots, effects=reports, services=services)
     outbox = Outbox(
         ledger,
         sender_of(settings, sources),
+        receivers_of(settings),
         sender=name,
         attempt_limit=settings.callback_timeout,
-        look_every=settings.sweep,
+        look_every=_LOOK_EVERY,
     )
     wakeup: Wakeup = (
         Polling(connections.connect(), settings.queues)
@@ -226,14 +247,12 @@ def engine(settings: Settings, sources: Sources, connections: Connections, regis
         make_lease=make_lease,
         lease_length=settings.lease,
         concurrency=settings.concurrency,
-        look_every=settings.sweep,
         grace=settings.shutdown_grace,
     )
 
 
 def sender_of(settings: Settings, sources: Sources) -> Sender:
     """What sends callbacks: each source's own secrets, or the house's."""
-    policy = EgressPolicy(allow=settings.callback_allow)
     house = settings.callback_secrets or ()
     own = {source.name: source.callback_secrets for source in sources if source.callback_secrets}
     clock = SystemClock()
@@ -241,15 +260,21 @@ def sender_of(settings: Settings, sources: Sources) -> Sender:
         settings.secret_keys or (), public_url=settings.public_url, ttl=settings.link_ttl, clock=clock
     )
     return Sender(
-        guarded_client(policy),
+        GuardedTransport(EgressPolicy.of(settings)),
         secrets_for=lambda source: own.get(source, house),
         clock=clock,
         schedule=settings.callback_schedule,
         jitter=random.random,
         timeout=settings.callback_timeout,
         status_url=lambda job_id: links.status_url(job_id) if settings.public_url else None,
-        policy=policy,
+        private_keys=callback_keys_of(settings),
     )
+
+
+def receivers_of(settings: Settings) -> Receivers:
+    """What keeps them apart: a receiver that fails is tried about as often as a single callback to it would be."""
+    probe_every = min(settings.callback_schedule[0], _PROBE_AT_MOST) * 0.8  # a first wait may be so much shorter
+    return Receivers(probe_every=probe_every.total_seconds(), rate=settings.callback_rate)
 
 
 def _opening(

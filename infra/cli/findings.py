@@ -14,7 +14,7 @@ from infra.ledger.overview import LiveWorker
 from infra.ledger.reading import QueueCounts
 from infra.ledger.records import HandlerEntry
 from infra.settings import Settings
-from infra.signatures import SchemeError, whsec_key
+from infra.signatures import Scheme, SchemeError, whsec_key
 from infra.store import Facts
 from ingest.sources import Sources
 
@@ -136,6 +136,22 @@ def of_sources(sources: Sources, settings: Settings) -> Iterator[Finding]:
                 f"source {source.name} has a secret of fewer than {_SHORTEST_KEY} bytes: it can be guessed",
                 "make a longer one, accept both, switch the sender, take the short one out",
             )
+    for source in sources:
+        if not source.scheme.needs_secret:
+            yield _warning(
+                f"source {source.name} is signed by nobody: whoever knows its address is believed",
+                "let its sender sign, or bring a secret: scheme url-secret, at the least",
+            )
+        if source.scheme.has_timestamp and _longest_tolerance(source.scheme) > settings.dedup_window:
+            yield _warning(
+                f"source {source.name} takes a signature for longer than HOOKLINE_DEDUP_WINDOW: an old request is new again",
+                "shorten its tolerance, or lengthen the window",
+            )
+    for name in sources.open_to_secrets:
+        yield _warning(
+            f"source {name} lets anybody bring a secret, and answers (handshake = open)",
+            "when the provider is set up: set the secret, and take the key out",
+        )
     for variable in sources.ignored:
         yield _warning(
             f"{variable} reads like a source's key, and there is no such source",
@@ -244,6 +260,12 @@ def _warning(what: str, cure: str) -> Finding:
 
 def _serve(queue: str) -> str:
     return f"add {queue} to a worker's HOOKLINE_QUEUES"
+
+
+def _longest_tolerance(scheme: Scheme) -> timedelta:
+    """How far a signed moment may be from our clock, whichever way is the longer."""
+    ways = (getattr(scheme, "tolerance", None), getattr(scheme, "tolerance_future", None))
+    return max((way for way in ways if way is not None), default=timedelta(0))
 
 
 def _some(names: Sequence[str]) -> str:

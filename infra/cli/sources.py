@@ -1,4 +1,4 @@
-"""``hookline sources``: the senders that are trusted. Needs no Redis, and shows no secret."""
+"""``hookline sources``: the senders that are trusted. Needs no Redis, and shows no secret but one that is asked for."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,8 +9,8 @@ from infra.cli.dev_state import environment_here
 from infra.cli.looking import NotFound
 from infra.cli.tables import print_facts, print_json, print_table
 from infra.expressions import Document, Expression
+from infra.hidden_text import reveal
 from infra.settings import Settings
-from infra.signatures import HmacTemplate, Scheme, StaticKey
 from ingest.sources import Source, Sources, load_sources
 
 
@@ -69,6 +69,16 @@ def show_source(name: str, as_json: bool) -> None:
         click.echo("\nHOOKLINE_PUBLIC_URL is not set, so the address is only a path.", err=True)
 
 
+@command.command(name="reveal")
+@click.argument("hidden")
+def reveal_secret(hidden: str) -> None:
+    """A secret that a provider brought, from the `hidden` of the log's line, with HOOKLINE_SECRET_KEY."""
+    settings = Settings.load(environment_here())
+    if not settings.secret_keys:
+        raise click.ClickException("HOOKLINE_SECRET_KEY is not set")
+    click.echo(reveal(hidden, settings.secret_keys))
+
+
 def source_view(source: Source, settings: Settings) -> dict[str, Any]:
     """A source as it may be shown.
 
@@ -81,7 +91,7 @@ def source_view(source: Source, settings: Settings) -> dict[str, Any]:
         "provider": source.provider,
         "address": f"{settings.public_url or ''}/hooks/{source.name}",
         "has_secret": bool(source.secrets),
-        "scheme": _scheme(source.scheme),
+        "scheme": source.scheme.summary,
         "covers": source.scheme.covers,
         "queue": source.queue,
         "callback": None if source.callback_url is None else _callback(source.callback_url),
@@ -92,21 +102,6 @@ def source_view(source: Source, settings: Settings) -> dict[str, Any]:
 def _load() -> tuple[Settings, Sources]:
     settings = Settings.load(environment_here())
     return settings, load_sources(settings, environment_here())
-
-
-def _scheme(scheme: Scheme) -> str:
-    """What a sender has to set up, in words.
-
-    >>> _scheme(HmacTemplate(header="X-Hub-Signature-256", prefix="sha256="))
-    'HMAC-SHA256 of {body} in X-Hub-Signature-256'
-    """
-    match scheme:
-        case HmacTemplate():
-            return f"HMAC-{scheme.algorithm.upper()} of {scheme.signed} in {scheme.header}"
-        case StaticKey():
-            return f"static key in {scheme.header}"
-        case _:
-            return type(scheme).__name__
 
 
 def _callback(expression: Expression) -> str:

@@ -2,6 +2,7 @@
 
 from infra.signatures.asymmetric import Asymmetric
 from infra.signatures.body_signature import BodySignature
+from infra.signatures.callback_keys import CallbackKey, new_whsk
 from infra.signatures.errors import (
     SchemeError,
     SecretMissing,
@@ -26,6 +27,7 @@ from infra.signatures.unsigned import Unsigned
 __all__ = [
     "Asymmetric",
     "Batch",
+    "CallbackKey",
     "BodySignature",
     "Covers",
     "FetchError",
@@ -53,6 +55,7 @@ __all__ = [
     "Unsigned",
     "WantedKeys",
     "new_whsec",
+    "new_whsk",
     "providers",
     "standard_webhooks_headers",
     "whsec_key",

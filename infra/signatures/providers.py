@@ -88,6 +88,9 @@ class Provider:
         name: its file's name, and the default name of its source.
         sources: where the facts were read.
         grade: how good the sources are: ``official``, ``third-party``, or ``own`` for what we define.
+        setup: where to click there, and where the secret is found, in words.
+        answers_within: how long the sender waits for an answer, in words; empty: nothing is known.
+        retries: when it sends an event again, in words.
         body: ``json``: always JSON; ``any``: JSON only by content type, or where an expression reads it.
         schemes: by name, a family and its parameters.
         scheme: the name of the default scheme.
@@ -103,6 +106,9 @@ class Provider:
     title: str
     sources: tuple[str, ...]
     grade: Literal["official", "third-party", "own"] = "official"
+    setup: str = ""
+    answers_within: str = ""
+    retries: str = ""
     body: Literal["json", "any"]
     schemes: Mapping[str, Mapping[str, Any]] = field(repr=False)
     scheme: str
@@ -170,6 +176,9 @@ def _read_provider(name: str, entry: Mapping[str, Any], table: Mapping[str, Mapp
             title=entry["title"],
             sources=tuple(entry["sources"]),
             grade=entry.get("grade", "official"),
+            setup=entry.get("setup", ""),
+            answers_within=entry.get("answers_within", ""),
+            retries=entry.get("retries", ""),
             body=entry["body"],
             schemes=schemes,
             scheme=entry.get("scheme") or _only_scheme(schemes),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 
+from infra.signatures.callback_keys import CallbackKey
 from infra.signatures.errors import SchemeError
 from infra.signatures.providers import providers
 from infra.signatures.scheme import Scheme
@@ -17,9 +18,14 @@ _SECRET_BYTES = 32  # the specification asks for 24 to 64
 
 
 def standard_webhooks_headers(
-    secrets: Sequence[str], *, message_id: str, timestamp: datetime, body: bytes
+    secrets: Sequence[str],
+    *,
+    message_id: str,
+    timestamp: datetime,
+    body: bytes,
+    private_keys: Sequence[CallbackKey] = (),
 ) -> dict[str, str]:
-    """``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``, with one ``v1`` for each secret.
+    """``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``, with one ``v1`` for each secret, one ``v1a`` for each key.
 
     Args:
         secrets: ``whsec_…``, newest first; at least one.
@@ -38,7 +44,12 @@ def standard_webhooks_headers(
     'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='
     """
     keys = [whsec_key(secret) for secret in secrets]
-    return _scheme().sign(body, keys, now=timestamp, message_id=message_id)
+    headers = _scheme().sign(body, keys, now=timestamp, message_id=message_id)
+    if private_keys:
+        content = f"{message_id}.{headers['webhook-timestamp']}.".encode() + body
+        signatures = [headers["webhook-signature"], *(key.signature(content) for key in private_keys)]
+        headers["webhook-signature"] = " ".join(signatures)
+    return headers
 
 
 def whsec_key(secret: str) -> bytes:

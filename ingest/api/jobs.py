@@ -2,7 +2,6 @@
 
 import re
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -16,6 +15,7 @@ from infra.routes import API_SOURCE, Routes
 from infra.settings import ApiKey
 from infra.signatures import Headers
 from infra.submission import Submission
+from ingest.api.query import query_of
 from ingest.api.submission import read_submissions
 from ingest.intake import read_body, while_connected
 from ingest.keys import Keys
@@ -27,7 +27,6 @@ from ingest.views import job_view
 from ingest.watch import Watch
 
 _SECONDS: Final = re.compile(r"[0-9]{1,4}", re.ASCII)
-_MOST_PARAMETERS: Final = 16
 
 
 class SubmitJobs:
@@ -110,8 +109,9 @@ class ReadJob:
         await response(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        job_id, query = scope["path_params"]["id"], _query(scope)
-        self._keys.may_read(job_id, Headers(scope["headers"]), query.get("token"))
+        job_id, query = scope["path_params"]["id"], query_of(scope)
+        token = query.get("token")
+        self._keys.may_read(job_id, Headers(scope["headers"]), token)
         wait = _wait(query.get("wait", "0"))
         if not is_id(job_id, JOB):
             raise Problem(NOT_FOUND)
@@ -121,7 +121,8 @@ class ReadJob:
             job = await self._reading.job(job_id)
         if job is None:
             raise Problem(NOT_FOUND)
-        return json_reply(job_view(job, await self._routes.find(job.source, job.type)))
+        entry = await self._routes.find(job.source, job.type)
+        return json_reply(job_view(job, entry, operator=token is None))
 
 
 class CancelJob:
@@ -141,7 +142,8 @@ class CancelJob:
 
     async def _answer(self, scope: Scope) -> Response:
         job_id = scope["path_params"]["id"]
-        self._keys.may_cancel(job_id, Headers(scope["headers"]), _query(scope).get("token"))
+        token = query_of(scope).get("token")
+        self._keys.may_cancel(job_id, Headers(scope["headers"]), token)
         before = await self._reading.job(job_id) if is_id(job_id, JOB) else None
         if before is None:
             raise Problem(NOT_FOUND)
@@ -150,14 +152,8 @@ class CancelJob:
         job = await self._reading.job(job_id)
         if job is None:
             raise Problem(NOT_FOUND)
-        return json_reply(job_view(job, await self._routes.find(job.source, job.type)))
-
-
-def _query(scope: Scope) -> dict[str, str]:
-    try:
-        return dict(parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=_MOST_PARAMETERS))
-    except ValueError:
-        raise Problem(INVALID, f"At most {_MOST_PARAMETERS} parameters are taken.") from None
+        entry = await self._routes.find(job.source, job.type)
+        return json_reply(job_view(job, entry, operator=token is None))
 
 
 def _wait(text: str) -> int:

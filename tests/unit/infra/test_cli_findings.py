@@ -116,6 +116,33 @@ def test_a_source_whose_secret_is_not_set_is_told() -> None:
     assert "SOURCE_TWO_WORDS_SECRET" in found[0].cure
 
 
+def test_a_source_that_takes_a_secret_from_anybody_is_told() -> None:
+    settings, sources = settings_of({}, file='[notion]\nhandshake = "open"')
+    without, opened = of_sources(sources, settings)
+    assert_told([without], W, "source notion has no secret")
+    assert_told([opened], W, "source notion lets anybody bring a secret")
+
+
+def test_a_source_that_believes_everybody_is_told() -> None:
+    settings, sources = settings_of(SOUND_SETTINGS, '[lan]\nprovider = "none"\n')
+    assert_told(list(of_sources(sources, settings)), W, "source lan", "url-secret")
+
+
+@pytest.mark.parametrize(("window", "told"), [("2h", False), ("90m", True)])
+def test_a_tolerance_that_outlives_the_window_is_told(window: str, told: bool) -> None:
+    environ = SOUND_SETTINGS | {
+        "HOOKLINE_DEDUP_WINDOW": window,
+        "SOURCE_SLACK_SECRET": "0123456789abcdef",
+        "SOURCE_SLACK_TOLERANCE": "2h",
+    }
+    settings, sources = settings_of(environ)
+    found = list(of_sources(sources, settings))
+    if told:
+        assert_told(found, W, "source slack", "shorten its tolerance")
+    else:
+        assert found == []
+
+
 def test_no_finding_shows_a_secret() -> None:
     environ = {
         "HOOKLINE_SECRET_KEY": "hush-1",

@@ -1,18 +1,19 @@
 """The sample events of `hookline send`: each is accepted as its provider's, and each is a new one."""
 
-import json
 from datetime import UTC, datetime
 
+import click
 import pytest
 
 from infra.cli.samples import sample
 from infra.cli.send import Sender
 from infra.clock import ManualClock
-from infra.expressions import Document
+from infra.expressions import Document, compile_expression, first_of
 from infra.ids import new_suffix
 from infra.settings import Settings
 from infra.signatures import Headers, SignedRequest, providers
 from ingest.sources import Source, Sources, load_sources
+from tests.unit.infra.signature_cases import CASES, Case, each
 
 NOW = datetime(2026, 11, 21, 20, 41, 11, tzinfo=UTC)
 URL = "http://127.0.0.1:8000/hooks/some"
@@ -98,10 +99,45 @@ def test_a_body_is_sent_as_it_is_under_a_new_delivery() -> None:
     assert first.headers.get("X-GitHub-Delivery") != second.headers.get("X-GitHub-Delivery")
 
 
-@pytest.mark.parametrize("provider", sorted(providers()))
-def test_every_provider_has_a_sample_of_json(provider: str) -> None:
-    made = sample(provider, now=NOW, suffix=new_suffix())
-    assert isinstance(json.loads(made.body), dict)
+@each(CASES)
+def test_every_provider_has_a_sample_that_its_own_verification_takes(case: Case) -> None:
+    provider, scheme = providers()[case.provider], case.scheme
+    sender = Sender(provider=case.provider, scheme=scheme, keys=tuple(case.keys()))
+    ids, types = set(), set()
+    for _ in range(2):
+        sent = sender.request(URL, signed_url=URL, clock=ManualClock(NOW))
+        request = SignedRequest(
+            url=str(sent.url), query=sent.url.query, headers=Headers.of(dict(sent.headers)), body=sent.content
+        )
+        scheme.verify(request, case.keys(), NOW)
+        document = Document(headers=request.headers, body=request.body)
+        if provider.body == "json":
+            assert document.json
+        assert len(request.body) < 1024
+        ids.add(read(provider.event_id, document) or scheme.signed_content(request) or request.body)
+        types.add(read(provider.event_type, document))
+    assert len(ids) == 2
+    assert (types != {None}) == bool(provider.event_type)
+
+
+@each([case for case in CASES if providers()[case.provider].event_type and case.provider != "aws-sns"])
+def test_a_sample_of_any_type_says_so(case: Case) -> None:
+    made = sample(case.provider, type='a."b"', now=NOW, suffix=new_suffix())
+    document = Document(headers=Headers.of(made.headers), body=made.body)
+    assert read(providers()[case.provider].event_type, document) == 'a."b"'
+
+
+def test_a_secret_that_can_only_verify_is_refused_with_words() -> None:
+    scheme = providers()["discord"].build_scheme()
+    public = scheme.key("89cd7489bf665a36667ba46dfd521ca6713fd2f9ad842835340b244e98355f2a")
+    with pytest.raises(click.UsageError, match="needs the private key"):
+        Sender(provider="discord", scheme=scheme, keys=(public,)).request(
+            URL, signed_url=URL, clock=ManualClock(NOW)
+        )
+
+
+def read(texts: tuple[str, ...], document: Document) -> str | None:
+    return first_of([compile_expression(text) for text in texts]).evaluate(document) if texts else None
 
 
 @pytest.mark.parametrize("secret", ["other", "schlüssel"])

@@ -16,6 +16,7 @@ from infra.cli import doctor, events, jobs, send, sources
 from infra.cli.looking import NotFound
 from infra.cli.send import SendError, answers, told
 from infra.cli.tables import print_facts, print_table
+from infra.hidden_text import hide
 from infra.settings import SettingsError
 
 SECRET = "a-secret-of-thirty-characters!"
@@ -56,6 +57,16 @@ def declared(tmp_path: Path) -> dict[str, str]:
     file = tmp_path / "sources.toml"
     file.write_text('[make]\nsecret = "env:MAKE_SECRET"\nqueue = "bulk"\n')
     return SOURCES | {"HOOKLINE_SOURCES": str(file)}
+
+
+def test_a_secret_that_was_brought_is_revealed_to_who_has_the_key() -> None:
+    hidden = hide("secret_of_notion", ["older"])
+    revealed = call(sources.command, "reveal", hidden, HOOKLINE_SECRET_KEY="newer,older")
+    assert (revealed.exit_code, revealed.stdout) == (0, "secret_of_notion\n")
+    for environ in ({"HOOKLINE_SECRET_KEY": "another"}, {}):
+        refused = call(sources.command, "reveal", hidden, **environ)
+        assert refused.exit_code == 1
+        assert "secret_of_notion" not in refused.output
 
 
 def test_sources_are_listed_without_a_secret(declared: dict[str, str]) -> None:
@@ -112,7 +123,7 @@ def test_no_sources_are_said_to_be_none() -> None:
 @pytest.mark.parametrize(
     ("words", "environ", "message"),
     [
-        (["nobody"], {}, "needs a source or a provider: bearer, fireflies, github"),
+        (["nobody"], {}, "needs a source or a provider: adyen, airtable"),
         (["github"], {}, "no secret for github: give --secret, or set SOURCE_GITHUB_SECRET"),
         (["hmac", "--secret", "s"], {}, "leaves its header to a source"),
         (["standard-webhooks", "--secret", "whsec_§"], {}, "needs base64"),

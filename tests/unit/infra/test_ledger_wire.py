@@ -13,7 +13,6 @@ from infra.ledger.seal import Seal
 from infra.ledger.wire import (
     accept_arguments,
     birth_of,
-    digest,
     dumps,
     head_of,
     rq_result,
@@ -47,11 +46,11 @@ def sealed(one: Arrival) -> tuple[bytes, bytes]:
 
 def test_what_is_as_usual_takes_no_room() -> None:
     one = arrival()
-    assert json.loads(head_of(one)) == {
+    assert json.loads(head_of(one, body="d1g35t")) == {
         "source": "acme",
         "type": "order.paid",
         "at": 1795219200000,
-        "digest": digest(b"{}"),
+        "digest": "d1g35t",
     }
     assert json.loads(birth_of(one)) == {"queue": "default"}
 
@@ -70,12 +69,12 @@ def test_what_is_not_as_usual_is_kept() -> None:
         callback_url="https://x.example/",
         callback_refusal="no",
     )
-    assert json.loads(head_of(one)) == {
+    assert json.loads(head_of(one, body="d1g35t")) == {
         "source": "acme",
         "type": "order.paid",
         "tag": "eu",
         "at": 1795219200000,
-        "digest": digest(b"{}"),
+        "digest": "d1g35t",
         "content_type": "text/plain",
         "headers": {"x": "y"},
         "id": "ev_1",

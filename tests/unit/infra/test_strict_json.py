@@ -1,12 +1,13 @@
 """Strict JSON: one error for all faults, and whatever is accepted can be written again."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from infra.strict_json import MAX_DEPTH, StrictJSONError, loads
+from infra.strict_json import MAX_DEPTH, StrictJSONError, _read_closely, loads, written
 
 
 @pytest.mark.parametrize(
@@ -136,3 +137,62 @@ def test_whatever_is_put_together_there_is_one_error(tokens: list[str]) -> None:
     except StrictJSONError:
         return
     assert_writable(value)
+
+
+# -- the quick reader and the close one --------------------------------------------------------------------------------
+
+DOUBTFUL = [
+    '"a"',
+    '"a b"',
+    '"\\u0061"',
+    '"\\u003a"',
+    '":"',
+    '"\\/"',
+    '"\\ud800"',
+    '"é"',
+    "-0",
+    "1.0",
+    "1e5",
+    "1e999",
+    "1e22",
+]
+DOUBTFUL += ["18446744073709551616", "9007199254740993", "0.1", "true", "null"]
+TEXTS = st.recursive(
+    st.sampled_from(DOUBTFUL),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: f"[{' , '.join(parts)}]")
+        | st.lists(st.tuples(st.sampled_from(DOUBTFUL[:8]), st.sampled_from([":", " :", ": "]), inner), max_size=3).map(
+            lambda members: "{" + ",".join(map("".join, members)) + "}"
+        )
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(TEXTS)
+@example('{"a" :1,"a":"\\u003a"}')
+@example('{"a b":1,"ab":1,"a b":1}')
+def test_what_is_read_quickly_is_read_as_closely(text: str) -> None:
+    def outcome(read: Callable[[bytes], object]) -> str:
+        try:
+            return repr(read(text.encode()))
+        except StrictJSONError as error:
+            return f"refused: {error}"
+
+    assert outcome(loads) == outcome(_read_closely)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+@given(JSON_VALUES)
+@example({"a": "\ud800", "\ud800": ["é"]})
+@example({"a": 1 << 70, "é": 0.1})
+def test_what_is_written_is_ascii_and_reads_back(value: object) -> None:
+    assert written(value).isascii()
+    assert json.loads(written(value)) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), {"é": float("inf")}, ["é", float("-inf")]])
+def test_a_number_that_json_lacks_is_written_as_null(value: object) -> None:
+    assert b"null" in written(value)

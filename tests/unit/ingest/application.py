@@ -20,6 +20,7 @@ from infra.ledger import Ledger
 from infra.ledger.records import Claim, Finished, HandlerEntry, Settlement
 from infra.redis_client import memory
 from infra.settings import Settings
+from infra.signatures import Fetcher
 from ingest.app import create_app
 from ingest.sources import Source, load_sources
 
@@ -153,26 +154,39 @@ async def running(
     *,
     settings: Mapping[str, str] | None = None,
     connect: Callable[[Callable[[], redis.asyncio.Redis]], redis.asyncio.Redis] = lambda make: make(),
+    sources: str = SOURCES,
+    secrets: Mapping[str, str] = SECRETS,
+    now: datetime = NOW,
+    fetcher: Fetcher | None = None,
 ) -> AsyncIterator[House]:
     """The application between start and stop.
 
     Args:
         settings: over `SETTINGS`.
         connect: makes the application's client for the ledger, from what makes one to the Redis in memory.
+        sources: the file.
+        secrets: by source.
+        fetcher: calls what the application calls, besides receivers.
     """
-    server, clock = fakeredis.FakeServer(), ManualClock(NOW)
+    server, clock = fakeredis.FakeServer(), ManualClock(now)
     made = Settings.load(SETTINGS | dict(settings or {}))
-    sources = load_sources(
+    table = load_sources(
         made,
-        {f"SOURCE_{name.upper()}_SECRET": secret for name, secret in SECRETS.items()},
-        read_file=lambda _: SOURCES,
+        {f"SOURCE_{name.upper().replace('-', '_')}_SECRET": secret for name, secret in secrets.items()},
+        read_file=lambda _: sources,
     )
 
     def client() -> redis.asyncio.Redis:
         return memory(server).asynchronous
 
     app = create_app(
-        made, sources, connect=lambda: connect(client), connect_waiting=client, in_memory=True, clock=clock
+        made,
+        table,
+        connect=lambda: connect(client),
+        connect_waiting=client,
+        in_memory=True,
+        clock=clock,
+        fetcher=fetcher,
     )
     async with (
         app.router.lifespan_context(app),
@@ -184,15 +198,15 @@ async def running(
             redis=memory(server).synchronous,
             ledger=Ledger.of(workers_client, made),
             clock=clock,
-            sources=sources.by_name,
+            sources=table.by_name,
         )
 
 
 @contextmanager
-def lasting() -> Iterator[tuple[House, Callable[[Coroutine[Any, Any, None]], None]]]:
-    """One application for many examples, and what runs a coroutine in its loop."""
+def lasting(**options: Any) -> Iterator[tuple[House, Callable[[Coroutine[Any, Any, None]], None]]]:
+    """One application for many examples, as `running` makes it, and what runs a coroutine in its loop."""
     with asyncio.Runner() as runner:
-        manager = running()
+        manager = running(**options)
         house = runner.run(manager.__aenter__())
         try:
             yield house, runner.run

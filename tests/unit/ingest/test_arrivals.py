@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.bounds import LONGEST_NAME, MOST_METADATA
 from infra.egress import EgressPolicy
 from infra.expressions import Document, compile_expression
 from infra.ledger.records import DEFAULT_TIMEOUT, Arrival, HandlerEntry
 from infra.settings import Settings
 from infra.signatures import Headers, SignedRequest
-from ingest.arrivals import LONGEST_NAME, MOST_METADATA, arrival_of, type_of
+from ingest.arrivals import arrival_of, type_of
 from ingest.sources import Source, load_sources
 from tests.unit.ingest.application import NOW
 
@@ -116,6 +117,33 @@ def test_without_an_id_a_signed_request_goes_by_what_was_signed() -> None:
 def test_the_handler_names_the_queue_or_the_source_does(entry: HandlerEntry | None, queue: str) -> None:
     arrival = kept(entry=entry)
     assert (arrival.queue, arrival.timeout) == (queue, DEFAULT_TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("body", "wait_key"),
+    [
+        ({"payment": {"id": "pay_1"}}, "pay_1"),
+        ({"payment": {}}, None),
+        (b"no JSON", None),
+        (
+            {"payment": {"id": "x" * 129}},
+            "id-sha256:0ec9eb33e74510bcdd1f2ea55206e82f21649c5c2becbf2b433eb475b34c01bd",
+        ),
+    ],
+)
+def test_a_wait_key_stands_where_the_source_says(body: Any, wait_key: str | None) -> None:
+    source = replace(MAKE, wait_key=compile_expression("json:$.payment.id"))
+
+    assert kept(body, source=source).wait_key == wait_key
+
+
+def test_the_handler_says_where_the_ordering_key_stands() -> None:
+    entry = HandlerEntry(source="make", type="*", handler="m:f", ordering_key="json:$.order")
+
+    assert kept({"order": 7}, entry=entry).ordering_key == "7"
+    assert kept({}, entry=entry).ordering_key is None
+    assert kept({"order": 7}).ordering_key is None
+
 
 
 # -- headers -----------------------------------------------------------------------------------------------------------

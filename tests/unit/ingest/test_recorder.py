@@ -17,6 +17,7 @@ class Door:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.closed = 0
         self.open = asyncio.Event()
         self.open.set()
         self.trouble: Callable[[list[str]], Exception | None] = lambda _: None
@@ -30,6 +31,9 @@ class Door:
             raise trouble
         return [Receipt(event_id=name, job_id=name, status=JobStatus.QUEUED) for name in names]
 
+    async def aclose(self) -> None:
+        self.closed += 1
+
 
 def arrival(name: str) -> Arrival:
     return Arrival(event_id=name, job_id=name, source="a", type="b", received_at=datetime.now(UTC), body=b"")
@@ -40,7 +44,7 @@ def run(check: Callable[[Recorder, Door], Any], **options: Any) -> None:
 
     async def running() -> None:
         door = Door()
-        recorder = Recorder(cast("Events", door), **options)
+        recorder = Recorder([cast("Events", door)] * LANES, **options)
         recorder.start()
         try:
             await check(recorder, door)
@@ -48,8 +52,17 @@ def run(check: Callable[[Recorder, Door], Any], **options: Any) -> None:
         finally:
             await recorder.stop()
         assert len(asyncio.all_tasks()) == 1
+        assert door.closed == LANES
 
     asyncio.run(running())
+
+
+async def stopping(check: Callable[[Recorder, Door], Any]) -> None:
+    """Run a test that stops its recorder itself."""
+    door = Door()
+    recorder = Recorder([cast("Events", door)] * LANES)
+    recorder.start()
+    await check(recorder, door)
 
 
 async def outcomes(recorder: Recorder, names: Sequence[str]) -> list[str]:
@@ -177,6 +190,28 @@ def test_idle_lanes_do_nothing() -> None:
         for _ in range(50):
             await asyncio.sleep(0)
         assert len(door.batches) == sent
-        assert recorder._queue.empty()
+        assert not recorder._queue
+        await asyncio.sleep(0.01)
+        assert recorder._look_timer is None
+
+    run(check, patience=0.02)
+
+
+def test_two_that_come_together_wake_one_lane() -> None:
+    async def check(recorder: Recorder, door: Door) -> None:
+        assert await outcomes(recorder, ["a", "b"]) == ["a", "b"]
+        assert door.batches == [["a", "b"]]
 
     run(check)
+
+
+def test_who_still_waits_when_the_process_ends_is_told() -> None:
+    async def check(recorder: Recorder, door: Door) -> None:
+        door.open.clear()
+        names = [str(n) for n in range(LANES * BATCH + 5)]
+        waiting = asyncio.create_task(outcomes(recorder, names))
+        await asyncio.sleep(0.01)
+        await recorder.stop()
+        assert await waiting == ["LedgerError"] * len(names)
+
+    asyncio.run(stopping(check))

@@ -300,9 +300,9 @@ FAULTS = [
     ("[github]", {"SOURCE_GITHUB_MAX_BODY": "hunter2"}, "SOURCE_GITHUB_MAX_BODY: needs a size"),
     ("[github]", {"SOURCE_GITHUB_TAG": "hunter2" * 20}, "SOURCE_GITHUB_TAG: needs at most"),
     # providers and their parameters
-    ("[acme]", {}, "sources.toml [acme]: provider needs one of: bearer"),
-    ("", {"SOURCE_ACME_SECRET": "hunter2"}, "SOURCE_ACME_SECRET: provider needs one of: bearer"),
-    ("[acme]\nprovider = 'hunter2'", {}, "sources.toml [acme] provider: needs one of: bearer"),
+    ("[acme]", {}, "sources.toml [acme]: provider needs one of: adyen"),
+    ("", {"SOURCE_ACME_SECRET": "hunter2"}, "SOURCE_ACME_SECRET: provider needs one of: adyen"),
+    ("[acme]\nprovider = 'hunter2'", {}, "sources.toml [acme] provider: needs one of: adyen"),
     ("[acme]\nprovider = 'hmac'", {}, "sources.toml [acme]: header is needed"),
     (
         "[acme]\nprovider = 'hmac'\nheader = 'S'\nalgorithm = 'hunter2'",
@@ -320,7 +320,27 @@ FAULTS = [
     ("[make]\nscheme = 'hmac'\ntolerance = 'hunter2'", {}, "sources.toml [make] tolerance: not a duration"),
     # expressions
     ("[github]\nevent_id = 'hunter2'", {}, "sources.toml [github] event_id: is the same for every event"),
+    ("[github]\nwait_key = 'hunter2'", {}, "sources.toml [github] wait_key: is the same for every event"),
+    (
+        "[schedule]\nprovider = 'github'",
+        {},
+        "sources.toml [schedule]: the name schedule is reserved, for recurring handlers",
+    ),
     ("[github]\nevent_type = 'jsn:hunter2'", {}, "sources.toml [github] event_type: needs header:NAME"),
+    # handshakes
+    ("[github]\nhandshake = 'open'", {}, "sources.toml [github] handshake: is not a key of provider github"),
+    ("[notion]\nhandshake = 'hunter2'", {}, "sources.toml [notion] handshake: needs open or closed"),
+    (
+        "[slack]\nverify_token = 'env:T'",
+        {"T": "hunter2"},
+        "sources.toml [slack] verify_token: is not a key of provider slack",
+    ),
+    ("[meta]\nverify_token = 'hunter2'", {}, "sources.toml [meta] verify_token: needs env:NAME or file:PATH"),
+    (
+        "[line]\nevent_id = ['json:$.id', 'header:X-Id']",
+        {},
+        "sources.toml [line] event_id: is the same for every event",
+    ),
     # secrets
     ("[github]\nsecret = 'hunter2'", {}, "sources.toml [github] secret: needs env:NAME or file:PATH"),
     ("[github]\nsecret = 'env:hunter-2'", {}, "sources.toml [github] secret: needs env:NAME or file:PATH"),
@@ -386,9 +406,24 @@ def test_the_file_that_is_shipped_loads_and_its_commented_examples_too() -> None
     tables = text[text.index("# [github]") :]
     examples = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", tables)
     environ = {"GITHUB_SECRET": "a", "BILLING_SECRET": WHSEC, "ACME_SECRET": "b", "ZAPIER_SECRET": "c"}
+    environ |= {"META_APP_SECRET": "e", "META_VERIFY_TOKEN": "f"}
     more = load(examples, environ, files={"/run/secrets/intranet": "d"})
-    assert [each.name for each in more] == ["github", "billing", "acme", "zapier", "intranet"]
-    assert more.without_secret == ()
+    assert [each.name for each in more] == [
+        "github",
+        "billing",
+        "acme",
+        "notion",
+        "meta",
+        "zapier",
+        "intranet",
+    ]
+    assert more.without_secret == more.open_to_secrets == ("notion",)
+
+
+def test_a_source_can_wait_for_the_secret_that_its_provider_brings() -> None:
+    sources = load("", {"SOURCE_NOTION_HANDSHAKE": "open"})
+    assert sources.open_to_secrets == sources.without_secret == ("notion",)
+    assert load("", {"SOURCE_NOTION_SECRET": "s", "SOURCE_NOTION_HANDSHAKE": "closed"}).open_to_secrets == ()
 
 
 @pytest.mark.parametrize("path", ["docs/sources.md", "sources.toml"])
@@ -400,6 +435,19 @@ def test_every_key_is_documented(path: str) -> None:
 def test_every_provider_is_documented() -> None:
     text = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
     assert [name for name in providers() if f"| `{name}` |" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "has"), [("Handshakes", "handshakes"), ("Several events in one body", "batch")]
+)
+def test_every_provider_of_a_kind_is_named_where_it_is_explained(heading: str, has: str) -> None:
+    text = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    named = [name for name, each in providers().items() if getattr(each, has)]
+    assert named
+    assert [
+        name for name in named if f"`{name}`" not in section and providers()[name].title not in section
+    ] == []
 
 
 @given(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.bounds import MOST_METADATA
 from infra.egress import EgressPolicy
 from ingest.api.submission import MOST_IN_A_BATCH, read_submissions
-from ingest.arrivals import MOST_METADATA
 from ingest.problems import Problem
 from tests.unit.ingest.application import API_KEY, NOW, assert_problem, running
 

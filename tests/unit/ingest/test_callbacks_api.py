@@ -1,0 +1,268 @@
+"""``GET /callbacks`` and ``POST /callbacks/{id}/redeliver``; and what of a callback is for the operator alone."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from infra.ids import CALLBACK
+from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery
+from tests.unit.ingest.application import API_KEY, NOW, READ_KEY, SUBMIT_KEY, House, assert_problem, running
+
+URL = "https://receiver.example.com/inbox"
+
+
+async def given_up(house: House, *, turn: int = 1) -> dict[str, Any]:
+    """What the sender of a job was told, whose callback has come to nothing."""
+    told: dict[str, Any] = (await house.submit({"type": "a", "callback_url": URL})).json()
+    minute = timedelta(minutes=1)
+    found = await house.ledger.jobs.turn("w1", [], sequence=turn, slots=1, queues=["default"], lease=minute)
+    await house.finish(found.claims[0])
+    ((due,), _) = await house.ledger.callbacks.due("s", sequence=turn, most=1, hold=minute)
+    attempt = CallbackAttempt(
+        number=1,
+        at=NOW,
+        duration=timedelta(milliseconds=80),
+        status=500,
+        reply="a stack trace",
+        error="10.0.0.7 says no",
+    )
+    await house.ledger.callbacks.record(
+        [Delivery(callback=due, attempt=attempt, status=CallbackStatus.DEAD, reason="given up")]
+    )
+    return told
+
+
+def callback_of(told: dict[str, Any]) -> str:
+    return CALLBACK + told["job_id"].removeprefix("job_")
+
+
+async def get(house: House, path: str, key: str = API_KEY, **query: Any) -> Any:
+    return await house.http.get(path, params=query, headers={"Authorization": f"Bearer {key}"})
+
+
+async def redeliver(house: House, callback_id: str, key: str = API_KEY) -> Any:
+    return await house.http.post(
+        f"/callbacks/{callback_id}/redeliver", headers={"Authorization": f"Bearer {key}"}
+    )
+
+
+# -- what is shown to whom ---------------------------------------------------------------------------------------------
+
+
+def test_who_has_a_link_sees_of_a_callback_its_fate_alone() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = await given_up(house)
+            by_link = (await house.http.get(told["status_url"])).json()["callback"]
+            assert by_link == {
+                "id": callback_of(told),
+                "url": URL,
+                "status": "dead",
+                "attempts": [{"number": 1, "at": "2026-11-21T20:41:11.000Z", "status": 500}],
+            }
+
+    asyncio.run(check())
+
+
+def test_who_has_a_key_sees_why_and_what_came_back() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = await given_up(house)
+            shown = (await get(house, f"/jobs/{told['job_id']}", READ_KEY)).json()["callback"]
+            assert shown["reason"] == "given up"
+            assert shown["attempts"][0]["reply"] == "a stack trace"
+            assert shown["attempts"][0]["error"] == "10.0.0.7 says no"
+
+    asyncio.run(check())
+
+
+def test_who_waits_for_the_answer_learns_no_more_than_by_a_link() -> None:
+    async def check() -> None:
+        async with running() as house:
+            refused = {"callback_url": "https://10.0.0.1/inbox", "type": "x"}
+            sending = asyncio.create_task(house.post("acme", refused, X_Acme_Delivery="d-1", Prefer="wait=9"))
+            while not house.redis.llen("rq:queue:default"):
+                await asyncio.sleep(0.001)
+            await house.finish(await house.claim())
+            callback = (await sending).json()["callback"]
+            assert (callback["status"], callback.keys()) == ("blocked", {"id", "url", "status", "attempts"})
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({}, 202),
+        ({"HOOKLINE_CALLBACK_HOSTS": "*.example.com"}, 202),
+        ({"HOOKLINE_CALLBACK_HOSTS": "*.make.com"}, 422),
+        ({"HOOKLINE_CALLBACK_PORTS": "8443"}, 422),
+    ],
+)
+def test_hosts_and_ports_that_are_not_called_are_refused_at_once(
+    settings: dict[str, str], status: int
+) -> None:
+    async def check() -> None:
+        async with running(settings=settings) as house:
+            answer = await house.submit({"type": "a", "callback_url": URL})
+            assert (answer.status_code, answer.json().get("code")) == (
+                status,
+                None if status == 202 else "callback_url_refused",
+            )
+
+    asyncio.run(check())
+
+
+# -- the list ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_the_newest_first_with_their_jobs() -> None:
+    async def check() -> None:
+        async with running() as house:
+            first = await given_up(house)
+            (item,) = (await get(house, "/callbacks")).json()["items"]
+            assert (item["id"], item["job_id"], item["source"]) == (
+                callback_of(first),
+                first["job_id"],
+                "api",
+            )
+            assert (item["status"], item["reason"], item["attempts"][0]["status"]) == (
+                "dead",
+                "given up",
+                500,
+            )
+
+    asyncio.run(check())
+
+
+def test_the_list_is_read_page_by_page() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = [await given_up(house, turn=turn) for turn in (1, 2, 3)]
+            one = (await get(house, "/callbacks", limit=2)).json()
+            other = (await get(house, "/callbacks", limit=2, cursor=one["next_cursor"])).json()
+            found = [item["id"] for page in (one, other) for item in page["items"]]
+            assert sorted(found) == sorted(map(callback_of, told))
+            assert (len(one["items"]), other["next_cursor"]) == (2, None)
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("query", "number"),
+    [
+        ({"status": "dead"}, 1),
+        ({"status": "delivered"}, 0),
+        ({"source": "api"}, 1),
+        ({"source": "acme"}, 0),
+        ({"status": "dead", "source": "api"}, 1),
+    ],
+)
+def test_the_list_is_narrowed(query: dict[str, str], number: int) -> None:
+    async def check() -> None:
+        async with running() as house:
+            await given_up(house)
+            assert len((await get(house, "/callbacks", **query)).json()["items"]) == number
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"status": "lost"}, {"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"cursor": "x"}, {"since": "now"},
+        {f"p{number}": "1" for number in range(20)},
+    ],
+)  # fmt: skip
+def test_what_the_list_does_not_take_is_said(query: dict[str, str]) -> None:
+    async def check() -> None:
+        async with running() as house:
+            assert_problem(await get(house, "/callbacks", **query), 422, "invalid")
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(("key", "status"), [(READ_KEY, 200), (SUBMIT_KEY, 403), ("nobody's", 401)])
+def test_the_list_needs_the_scope_read(key: str, status: int) -> None:
+    async def check() -> None:
+        async with running() as house:
+            assert (await get(house, "/callbacks", key)).status_code == status
+
+    asyncio.run(check())
+
+
+# -- again -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_callback_is_made_again_under_its_old_id() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = await given_up(house)
+            answer = await redeliver(house, callback_of(told))
+            assert (answer.status_code, answer.json()["status"], answer.json()["reason"]) == (
+                200,
+                "pending",
+                None,
+            )
+            again, _ = await house.ledger.callbacks.due("s", sequence=2, most=9, hold=timedelta(minutes=1))
+            assert [(due.id, due.url, due.attempts, due.earlier) for due in again] == [
+                (callback_of(told), URL, 1, 1)
+            ]
+            assert (await redeliver(house, callback_of(told))).status_code == 200
+
+    asyncio.run(check())
+
+
+def test_before_its_job_has_ended_it_is_409() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = (await house.submit({"type": "a", "callback_url": URL})).json()
+            assert_problem(await redeliver(house, callback_of(told)), 409, "job_open")
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("callback_id", [CALLBACK + "0" * 26, "nonsense", "job_" + "0" * 26, "%00"])
+def test_what_is_not_there_is_404(callback_id: str) -> None:
+    async def check() -> None:
+        async with running() as house:
+            assert_problem(await redeliver(house, callback_id), 404, "not_found")
+
+    asyncio.run(check())
+
+
+def test_a_job_without_a_callback_has_none_to_make_again() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = (await house.submit({"type": "a"})).json()
+            await house.finish(await house.claim())
+            before = house.stored()
+            assert_problem(await redeliver(house, callback_of(told)), 404, "not_found")
+            assert house.stored() == before
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(("key", "status"), [(READ_KEY, 403), (SUBMIT_KEY, 403), ("nobody's", 401)])
+def test_making_it_again_needs_the_scope_operate(key: str, status: int) -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = await given_up(house)
+            assert (await redeliver(house, callback_of(told), key)).status_code == status
+            assert (await get(house, "/callbacks")).json()["items"][0]["status"] == "dead"
+
+    asyncio.run(check())
+
+
+def test_the_methods_are_told() -> None:
+    async def check() -> None:
+        async with running() as house:
+            answers = (
+                await house.http.post("/callbacks"),
+                await house.http.get(f"/callbacks/{CALLBACK}1/redeliver"),
+            )
+            assert [answer.headers["Allow"] for answer in answers] == ["GET, HEAD", "POST"]
+
+    asyncio.run(check())
