@@ -238,6 +238,7 @@ def signed(
     Raises:
         KeyError: no such provider.
         SchemeError: the secret or a parameter is not what the scheme needs.
+        ValueError: only the provider's own key can sign so, or the payload is not of the shape that is signed.
 
     >>> request = signed("fireflies", {"event": "meeting.summarized", "meeting_id": "m1"}, secret="0123456789abcdef")
     >>> request.headers["x-hub-signature"][:7], request.content
@@ -247,10 +248,10 @@ def signed(
     body = body_of(payload)
     signer = providers()[provider].build_scheme(scheme, parameters)
     now = (clock or SystemClock()).now()
-    signature = signer.sign(body, [signer.key(secret)], now=now, message_id=f"msg_{new_suffix()}", url=url)
+    made = signer.sign_request(body, [signer.key(secret)], now=now, message_id=f"msg_{new_suffix()}", url=url)
     return httpx.Request(
         "POST",
-        url,
-        content=body,
-        headers={"Content-Type": "application/json", **(headers or {}), **signature},
+        made.url or url,
+        content=made.body,
+        headers={"Content-Type": "application/json", **(headers or {}), **made.headers},
     )

@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from infra.ledger import keys
-from infra.ledger.records import CallbackAttempt, CallbackRecord, CallbackStatus, DueCallback
+from infra.ledger.reading import SEARCHED, Place
+from infra.ledger.records import CallbackAttempt, CallbackRecord, CallbackStatus, DueCallback, JobRecord
 from tests.conftest import Store
 from tests.integration.ledger_bench import CALLBACK_URL, FINISHED, HOUR, NOW, Bench, arrival, on
 
@@ -230,5 +232,200 @@ def test_garbage_in_the_outbox_is_thrown_out(ledger_store: Store) -> None:
         assert len(await bench.due()) == 1
         assert await bench.client.zcard(keys.OUTBOX) == 2
         assert set(await bench.ledger.reading.quarantined()) == {"??", "cb_unknown", "x" * 64}
+
+    on(ledger_store, scenario)
+
+
+# -- given back --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_given_back_waits_and_counts_no_attempt(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await ended(bench)
+        due = await due_one(bench)
+        await bench.ledger.callbacks.postpone([due], HOUR)
+        record = await callback(bench, due)
+        assert (record.status, record.attempts) == (CallbackStatus.PENDING, ())
+        assert record.next_attempt_at is not None
+        assert abs(record.next_attempt_at - datetime.now(UTC) - HOUR) < timedelta(minutes=5)
+        before = await bench.snapshot()
+        await bench.ledger.callbacks.postpone([due], NOW)
+        assert await bench.snapshot() == before, "it is not held any more"
+
+    on(ledger_store, scenario)
+
+
+def test_what_is_given_back_at_once_is_the_next_senders(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await ended(bench)
+        due = await due_one(bench)
+        await bench.ledger.callbacks.postpone([due], NOW)
+        (again,) = await bench.due("s2")
+        assert (again.id, again.attempts) == (due.id, 0)
+        await bench.ledger.callbacks.postpone([due], HOUR)
+        await bench.record(again, CallbackStatus.DELIVERED)
+        assert (await callback(bench, again)).status is CallbackStatus.DELIVERED
+
+    on(ledger_store, scenario)
+
+
+# -- made again --------------------------------------------------------------------------------------------------------
+
+
+async def told(bench: Bench, due: DueCallback) -> JobRecord:
+    """The job that a callback tells of."""
+    (job,) = await bench.ledger.reading.called([due.id])
+    assert job is not None
+    return job
+
+
+@pytest.mark.parametrize("status", FINAL)
+def test_what_has_ended_is_made_again_under_its_old_id(ledger_store: Store, status: CallbackStatus) -> None:
+    async def scenario(bench: Bench) -> None:
+        await ended(bench)
+        await bench.record(await due_one(bench), CallbackStatus.PENDING, retry_after=NOW)
+        due = await due_one(bench)
+        await bench.record(due, status, reason="why")
+        assert await bench.ledger.callbacks.redeliver([await told(bench, due)]) == [True]
+        record = await callback(bench, due)
+        assert (record.status, record.reason, len(record.attempts)) == (CallbackStatus.PENDING, None, 2)
+        assert await bench.client.exists(f"{keys.CALLBACKS_AS}{status}") == 0
+        again = await due_one(bench)
+        assert (again.id, again.attempts, again.earlier) == (due.id, 2, 2)
+        await bench.record(again, CallbackStatus.PENDING, retry_after=NOW)
+        third = await due_one(bench)
+        assert (third.attempts, third.earlier) == (3, 2), "the schedule counts from where it was redelivered"
+
+    on(ledger_store, scenario)
+
+
+def test_what_is_redelivered_twice_is_made_again_once(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await ended(bench)
+        due = await due_one(bench)
+        await bench.record(due, CallbackStatus.DEAD)
+        job = await told(bench, due)
+        assert await bench.ledger.callbacks.redeliver([job]) == [True]
+        assert await bench.ledger.callbacks.redeliver([job]) == [True]
+        again = await due_one(bench)
+        assert await bench.ledger.callbacks.redeliver([job]) == [True]
+        assert await bench.due("s2") == [], "its sender is left alone"
+        await bench.record(again, CallbackStatus.DELIVERED)
+        assert (await callback(bench, again)).status is CallbackStatus.DELIVERED
+
+    on(ledger_store, scenario)
+
+
+def test_what_waits_for_its_next_attempt_waits_no_longer(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await ended(bench)
+        due = await due_one(bench)
+        await bench.record(due, CallbackStatus.PENDING, retry_after=HOUR)
+        await bench.ledger.callbacks.redeliver([await told(bench, due)])
+        again = await due_one(bench)
+        assert (again.attempts, again.earlier) == (1, 0)
+
+    on(ledger_store, scenario)
+
+
+def test_before_its_job_has_ended_there_is_nothing_to_redeliver(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        claim = await bench.take(callback_url=CALLBACK_URL)
+        before = await bench.snapshot()
+        assert await bench.ledger.callbacks.redeliver([await bench.job(claim)]) == [False]
+        assert await bench.snapshot() == before
+
+    on(ledger_store, scenario)
+
+
+def test_an_earlier_rounds_callback_is_not_made_again(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await ended(bench)
+        due = await due_one(bench)
+        await bench.record(due, CallbackStatus.DEAD)
+        job = await told(bench, due)
+        await bench.client.hset(keys.JOB + job.id, "round", "2")
+        assert await bench.ledger.reading.called([due.id]) == [None]
+        assert await bench.ledger.callbacks.redeliver([job]) == [False]
+        assert await bench.due() == []
+
+    on(ledger_store, scenario)
+
+
+# -- listed ------------------------------------------------------------------------------------------------------------
+
+
+async def pages(bench: Bench, *, limit: int, **narrowed: Any) -> list[list[str]]:
+    """The ids of the jobs of all callbacks, page by page."""
+    found, after = [], None
+    while True:
+        jobs, after = await bench.ledger.reading.callbacks(limit=limit, after=after, **narrowed)
+        found.append([job.id for job in jobs])
+        if after is None:
+            return found
+        after = Place.read(str(after))
+
+
+def test_callbacks_are_listed_newest_first_page_by_page(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.accept(*(arrival() for _ in range(3)))
+        for _ in range(2):
+            await bench.accept(*(arrival(callback_url=CALLBACK_URL) for _ in range(60)))
+        ran = await bench.run_all()
+        newest = await ended(bench)
+        found = await pages(bench, limit=50)
+        assert [len(page) for page in found] == [50, 50, 21]
+        assert found[0][0] == newest
+        listed = [job_id for page in found for job_id in page]
+        assert len(set(listed)) == 121
+        assert set(listed) <= {*ran, newest}
+
+    on(ledger_store, scenario)
+
+
+def test_a_list_is_narrowed_by_status_and_source(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        dead = await ended(bench)
+        await bench.record(await due_one(bench), CallbackStatus.DEAD)
+        await bench.accept(callback_url=CALLBACK_URL, source="other")
+        (other,) = await bench.run_all()
+        assert await pages(bench, limit=9, status=CallbackStatus.DEAD) == [[dead]]
+        assert await pages(bench, limit=9, source="other") == [[other]]
+        assert await pages(bench, limit=9, status=CallbackStatus.DEAD, source="other") == [[]]
+
+    on(ledger_store, scenario)
+
+
+def test_a_callback_whose_seal_is_broken_is_not_listed(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        forged, sound = await ended(bench), await ended(bench)
+        event = keys.EVENT + "evt_" + forged[4:]
+        birth = await bench.client.hget(event, f"job:{forged}")
+        await bench.client.hset(
+            event, f"job:{forged}", birth.replace(b"receiver.example", b"attacker.example")
+        )
+        assert await pages(bench, limit=9) == [[sound]]
+        assert await bench.ledger.reading.called([f"cb_{forged[4:]}"]) == [None]
+
+    on(ledger_store, scenario)
+
+
+def test_a_page_says_where_it_stopped_to_look(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.client.zadd(
+            keys.CALLBACKS, {f"cb_{number}": number for number in range(1, SEARCHED + 60)}
+        )
+        jobs, after = await bench.ledger.reading.callbacks(limit=5)
+        assert (jobs, after) == ([], Place(60, "cb_60"))
+        assert await bench.ledger.reading.callbacks(limit=5, after=after) == ([], None)
+
+    on(ledger_store, scenario)
+
+
+@pytest.mark.parametrize("unknown", ["", "cb_", "cb_unknown", "\ud800", "cb_" + "0" * 26, "nonsense"])
+def test_what_is_no_callback_is_not_found(ledger_store: Store, unknown: str) -> None:
+    async def scenario(bench: Bench) -> None:
+        await ended(bench)
+        assert await bench.ledger.reading.called([unknown]) == [None]
 
     on(ledger_store, scenario)

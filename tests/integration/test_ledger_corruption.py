@@ -154,6 +154,10 @@ async def _wait(bench: Bench, world: World) -> None:
     await asyncio.sleep(0.02)
 
 
+async def _redeliver(bench: Bench, world: World) -> None:
+    await bench.ledger.callbacks.redeliver([world.leased.job])
+
+
 async def _retire(bench: Bench, world: World) -> None:
     ledger = Ledger(bench.client, seal=Seal(["a key"]), retention=NOW, dead_retention=NOW)
     await ledger.jobs.retire()
@@ -187,6 +191,8 @@ ACTS: dict[str, Act] = {
     "manifests": lambda bench, world: bench.ledger.workers.manifests(),
     "due": lambda bench, world: bench.due("s2", hold=NOW),
     "deliver": lambda bench, world: bench.record(world.leased, CallbackStatus.DELIVERED),
+    "postpone": lambda bench, world: bench.ledger.callbacks.postpone([world.leased], NOW),
+    "redeliver": _redeliver,
     "sweep": direct("sweep", 100, 0),
     "sweep_callbacks": direct("sweep_callbacks", 100),
     "rebuild": direct("rebuild", 1000, 3600, 3600),

@@ -179,7 +179,7 @@ async def check_lines_and_places(bench: Bench) -> None:
     assert not parked or len(holding) == 2 or b"queued" in under_limit.values()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1000)), min_size=5, max_size=40))
 def test_every_job_stands_in_one_place(
     steps: list[tuple[Callable[[History, int], Awaitable[None]], int]],

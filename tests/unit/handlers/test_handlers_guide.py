@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from handlers.context import Context
 from handlers.decorator import Options
 from handlers.registry import default_registry
 
@@ -27,3 +28,11 @@ def test_the_guide_names_every_word_of_the_decorator() -> None:
 
     assert words
     assert [word for word in words if f"| `{word}` |" not in text] == []
+
+
+def test_the_guide_names_everything_on_the_context() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    ours = {"end", "waits"}  # for who runs the attempt
+    names = {name for name in vars(Context) if not name.startswith("_")} - ours
+
+    assert sorted(name for name in names if f"`{name}" not in text) == []

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from handlers.registry import Registry
 from handlers.testing import START, run, signed
 from infra.clock import ManualClock
 from infra.ledger.records import Failed, Ignored, Retried
-from infra.signatures import Headers, SignedRequest, providers
+from infra.signatures import Headers, Scheme, SchemeError, SignedRequest, providers
 
 
 def test_a_run_shows_result_progress_and_logs() -> None:
@@ -115,3 +116,47 @@ def test_a_signed_request_holds(provider: str, secret: str, words: dict) -> None
     assert request.headers["content-type"] == "application/json"
     assert str(request.url) == f"http://localhost:8000/hooks/{provider}"
     assert all(request.headers[name] == value for name, value in words.get("headers", {}).items())
+
+
+SHARED_KEYS = [
+    (provider.name, scheme)
+    for provider in providers().values()
+    for scheme, parameters in provider.schemes.items()
+    if not provider.parameters
+    and (
+        parameters["family"] in ("hmac", "keyed-hash", "static", "url-secret", "body", "none")
+        or parameters.get("algorithm") == "HS256"
+    )
+]
+SECRETS = ("user:password", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "0123456789abcdef")
+PAYLOADS: dict[str, Any] = {
+    "adyen": {"notificationItems": [{"NotificationRequestItem": {"pspReference": "1"}}]},
+    "microsoft-graph": {"value": [{"id": "1"}]},
+    "mailgun": {"event-data": {"id": "1"}},
+}
+
+
+@pytest.mark.parametrize(("provider", "scheme"), SHARED_KEYS)
+def test_whoever_has_the_secret_can_sign_as_the_provider_does(provider: str, scheme: str) -> None:
+    signer = providers()[provider].build_scheme(scheme)
+    secret = next(secret for secret in SECRETS if _suits(signer, secret))
+
+    request = signed(
+        provider, PAYLOADS.get(provider, {"id": 7}), secret=secret, scheme=scheme, clock=ManualClock(START)
+    )
+
+    got = SignedRequest(
+        url=str(request.url),
+        query=request.url.query,
+        headers=Headers(request.headers.raw),
+        body=request.content,
+    )
+    signer.verify(got, [signer.key(secret)], START)
+
+
+def _suits(scheme: Scheme, secret: str) -> bool:
+    try:
+        scheme.key(secret)
+    except SchemeError:
+        return False
+    return True
