@@ -19,6 +19,9 @@ _COMMANDS = {
     "sources": "the senders that are trusted",
     "jobs": "look at jobs",
     "events": "look at events",
+    "callbacks": "look at callbacks, make them again",
+    "dead": "what was given up",
+    "keys": "new secrets that sign callbacks",
     "doctor": "what could lose data, and how to mend it",
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from infra.cli.callbacks import print_posts
 from infra.cli.looking import NotFound, look, newest
 from infra.cli.tables import json_text, print_facts, print_json, print_table, relative
 from infra.ledger import Ledger
@@ -88,7 +89,7 @@ async def _entries(ledger: Ledger) -> list[HandlerEntry]:
 def _view(job: JobRecord, entries: Iterable[HandlerEntry]) -> dict[str, Any]:
     from ingest.views import job_view
 
-    return job_view(job, entry_for(entries, job.source, job.type))
+    return job_view(job, entry_for(entries, job.source, job.type), operator=True)
 
 
 def _row(job: JobRecord, now: datetime) -> tuple[str, ...]:
@@ -134,11 +135,7 @@ def _print_job(job: JobRecord, view: dict[str, Any], now: datetime) -> None:
         print_table(("attempt", "outcome", "ended", "worker", "error"), rows)
     if job.callback is not None and job.callback.attempts:
         click.echo()
-        posts = [
-            (str(post.number), relative(post.at, now), str(post.status or ""), post.error or "", post.reply)
-            for post in job.callback.attempts
-        ]
-        print_table(("POST", "at", "answer", "error", "reply"), posts)
+        print_posts(job.callback, now)
     if job.logs:
         click.echo()
         lines = [tuple(str(line.get(key, "")) for key in ("at", "level", "message")) for line in job.logs]

@@ -12,6 +12,7 @@ from infra.ledger.callbacks import Callbacks
 from infra.ledger.events import Events
 from infra.ledger.jobs import Jobs
 from infra.ledger.reading import Reading
+from infra.ledger.refusals import Refusals
 from infra.ledger.scripts import LedgerError, Scripts
 from infra.ledger.seal import Seal
 from infra.ledger.steps import Steps
@@ -19,7 +20,19 @@ from infra.ledger.ticks import Ticks
 from infra.ledger.workers import Workers
 from infra.settings import Settings
 
-__all__ = ["Callbacks", "Events", "Jobs", "Ledger", "LedgerError", "Reading", "Seal", "Steps", "Ticks", "Workers"]
+__all__ = [
+    "Callbacks",
+    "Events",
+    "Jobs",
+    "Ledger",
+    "LedgerError",
+    "Reading",
+    "Refusals",
+    "Seal",
+    "Steps",
+    "Ticks",
+    "Workers",
+]
 
 
 class Ledger:
@@ -48,6 +61,7 @@ class Ledger:
         self.steps = Steps(redis, seal, scripts)
         self.ticks = Ticks(redis, seal, scripts)
         self.callbacks = Callbacks(scripts, self.reading)
+        self.refusals = Refusals(redis, seal, scripts)
 
     @classmethod
     def of(cls, redis: Redis, settings: Settings) -> "Ledger":

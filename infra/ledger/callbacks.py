@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from infra.durations import milliseconds
 from infra.ledger.parsing import text, whole
 from infra.ledger.reading import Reading
-from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery, DueCallback
+from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery, DueCallback, JobRecord
 from infra.ledger.scripts import BATCH, Argument, Scripts
 from infra.ledger.wire import callback_attempt_json, dumps
 
@@ -43,7 +43,8 @@ class Callbacks:
         taken: list[DueCallback] = []
         unsound: list[list[Argument]] = []
         for item, job in zip(items, jobs, strict=True):
-            callback_id, token, attempts = text(item[0]), text(item[3]), whole(item[4])
+            callback_id, token = text(item[0]), text(item[3])
+            attempts, earlier = whole(item[4]), whole(item[5])
             if job is None or job.callback is None:
                 log.error("a callback is blocked: %s", _UNSOUND, extra={"callback": callback_id})
                 unsound.append(
@@ -51,8 +52,9 @@ class Callbacks:
                 )
             else:
                 taken.append(
-                    DueCallback(id=callback_id, token=token, attempts=attempts, url=job.callback.url, job=job)
-                )
+                    DueCallback(id=callback_id, token=token, attempts=attempts, earlier=earlier,
+                                url=job.callback.url, job=job)
+                )  # fmt: skip
         await self._deliver(unsound)
         return taken, None if wait < 0 else timedelta(milliseconds=wait)
 
@@ -74,6 +76,39 @@ class Callbacks:
             ]
             for delivery in deliveries
         ])  # fmt: skip
+
+    async def postpone(self, callbacks: Sequence[DueCallback], wait: timedelta) -> None:
+        """Give back what was taken and not sent: each falls due again after a wait, and no attempt is counted.
+
+        Raises:
+            LedgerError: not confirmed; what is not given back falls due when its hold ends.
+        """
+        for first in range(0, len(callbacks), BATCH):
+            arguments: list[Argument] = []
+            for callback in callbacks[first : first + BATCH]:
+                arguments += [callback.id, callback.token, milliseconds(wait)]
+            await self._scripts.run("postpone", *arguments)
+
+    async def redeliver(self, jobs: Sequence[JobRecord]) -> list[bool]:
+        """Make the callbacks of some jobs again, at once, under their old ids; the schedule starts anew.
+
+        Args:
+            jobs: as `Reading` gives them, which looks at their seals; each has a callback.
+
+        Returns:
+            For each whether its callback is pending now. It is not where the job has not ended, or has begun another round.
+
+        Raises:
+            LedgerError: not confirmed; to be repeated.
+        """
+        verdicts: list[bytes] = []
+        for first in range(0, len(jobs), BATCH):
+            arguments: list[Argument] = []
+            for job in jobs[first : first + BATCH]:
+                callback_id = "" if job.callback is None else job.callback.id
+                arguments += [callback_id, _change(job.id, callback_id, CallbackStatus.PENDING)]
+            verdicts += await self._scripts.run("redeliver", *arguments)
+        return [verdict == b"pending" for verdict in verdicts]
 
     async def _deliver(self, items: Sequence[list[Argument]]) -> None:
         for first in range(0, len(items), BATCH):

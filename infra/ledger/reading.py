@@ -1,22 +1,27 @@
 """Looking into the ledger. Nothing here writes; a mangled record reads as missing, never as an error of ours."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from infra.clock import from_unix_milliseconds
-from infra.ids import EVENT, JOB
+from infra.ids import CALLBACK, EVENT, JOB
 from infra.ledger import keys
 from infra.ledger.kept import Kept, mapping
 from infra.ledger.parsing import text, whole
-from infra.ledger.records import EventRecord, JobRecord
+from infra.ledger.records import CallbackStatus, EventRecord, JobRecord
 from infra.ledger.scripts import LedgerError
 from infra.ledger.seal import Seal
 from infra.ledger.wire import digest, plain, unsealed
+
+SEARCHED: Final = 2_000  # records; a page that is narrowed looks no further, and says where it stopped
+_PAGE: Final = 100
+_CURSOR: Final = re.compile(r"([0-9]{1,15})\.([a-z0-9_-]{1,64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,27 @@ class QueueCounts:
     scheduled: int
     started: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in an index, which pages go on from; its text is what callers get as a cursor.
+
+    >>> str(Place(1795293671123, "cb_1")), Place.read("1795293671123.cb_1"), Place.read("nonsense")
+    ('1795293671123.cb_1', Place(score=1795293671123, member='cb_1'), None)
+    """
+
+    score: int
+    member: str
+
+    def __str__(self) -> str:
+        return f"{self.score}.{self.member}"
+
+    @classmethod
+    def read(cls, cursor: str) -> "Place | None":
+        """The place that a cursor names, or None where it names none."""
+        known = _CURSOR.fullmatch(cursor)
+        return None if known is None else cls(int(known[1]), known[2])
 
 
 class Reading:
@@ -113,6 +139,56 @@ class Reading:
         found = [await self.event(_event_of(job_id)) for job_id in await self._newest(source, type, limit)]
         return [event for event in found if event is not None]
 
+    async def callbacks(
+        self,
+        *,
+        status: CallbackStatus | None = None,
+        source: str | None = None,
+        limit: int = 50,
+        after: Place | None = None,
+    ) -> tuple[list[JobRecord], Place | None]:
+        """The jobs of the newest callbacks, and the place behind which there may be more.
+
+        With a status, the newest are those that reached it last. A page may be short though there are more: a call looks at
+        `SEARCHED` callbacks at the most.
+
+        Args:
+            after: where an earlier page ended.
+        """
+        index = keys.CALLBACKS if status is None else keys.CALLBACKS_AS + status
+        found: list[JobRecord] = []
+        ends, place, searched = [after], after, 0
+        while searched < SEARCHED:
+            places = await self._behind(index, place)
+            jobs = await self.called([one.member for one in places])
+            for place, job in zip(places, jobs, strict=True):
+                if job is None or source not in (None, job.source):
+                    continue
+                if job.callback is None or status not in (None, job.callback.status):
+                    continue
+                if len(found) == limit:
+                    return found, ends[-1]
+                found.append(job)
+                ends.append(place)
+            if len(places) < _PAGE:
+                return found, None
+            searched += len(places)
+        return found, place
+
+    async def called(self, callback_ids: Sequence[str]) -> list[JobRecord | None]:
+        """The jobs that these callbacks tell of; None where there is none whose seal holds, or it has begun another round."""
+        ids = [
+            JOB + callback_id.removeprefix(CALLBACK).split("-", maxsplit=1)[0] for callback_id in callback_ids
+        ]
+        named = await self._fetch([("HGET", keys.JOB + plain(job_id), "event") for job_id in ids])
+        jobs = await self.jobs_of([
+            (job_id, text(event_id) or _event_of(job_id)) for job_id, event_id in zip(ids, named, strict=True)
+        ])  # fmt: skip
+        return [
+            job if job is not None and job.callback is not None and job.callback.id == callback_id else None
+            for callback_id, job in zip(callback_ids, jobs, strict=True)
+        ]
+
     async def queues(self) -> list[QueueCounts]:
         """Every queue that ever held a job, and its depth."""
         (members,) = await self._fetch([("SMEMBERS", keys.QUEUES)])
@@ -154,6 +230,22 @@ class Reading:
         kept = [Kept(self._seal, *pair, *first[place * 4 : place * 4 + 4]) for place, pair in enumerate(ids)]
         second = await self._fetch([command for one in kept for command in one.where(positions=positions)])
         return [one.record(*second[place * 4 : place * 4 + 4]) for place, one in enumerate(kept)]
+
+    async def _behind(self, index: str, place: Place | None) -> list[Place]:
+        """A page of an index, newest first, and all that have the score of the place that it begins behind."""
+        score = "+inf" if place is None else str(place.score)
+        ties, older = await self._fetch([
+            ("ZRANGE", index, score, score, "BYSCORE", "REV", "WITHSCORES"),
+            ("ZRANGE", index, f"({score}", "(0", "BYSCORE", "REV", "LIMIT", "0", str(_PAGE), "WITHSCORES"),
+        ])  # fmt: skip
+        found = [
+            Place(int(float(score)), text(member))
+            for page in (ties, older)
+            for member, score in mapping(page).items()
+        ]
+        return [
+            one for one in found if place is None or (one.score, one.member) < (place.score, place.member)
+        ]
 
     async def _newest(self, source: str | None, type_: str | None, limit: int) -> list[str]:
         """The ids of the newest jobs, from the indices of the kinds that are asked for."""

@@ -58,9 +58,8 @@ class ErrorInfo:
         return {"type": self.type, "message": self.message}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """One verified event, and the job to make for it.
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """One verified event, and the job to make for it. A struct, as `Claim` is one: it is made for every request.
 
     Args:
         provider_event_id: what deduplication goes by, or None for none.
@@ -81,7 +80,7 @@ class Arrival:
     received_at: datetime
     body: bytes
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     provider_event_id: str | None = None
     wait_key: str | None = None
     queue: str = "default"
@@ -90,14 +89,13 @@ class Arrival:
     ordering_key: str | None = None
     callback_url: str | None = None
     callback_refusal: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
     tag: str | None = None
     accepted_by: str | None = None
     parent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What was recorded: this arrival's ids, or the first one's when it is a duplicate."""
 
     event_id: str
@@ -345,6 +343,7 @@ class DueCallback:
     Args:
         token: compared when its attempt is recorded.
         attempts: how many POSTs were made before.
+        earlier: how many of those before it was redelivered; the schedule counts from there.
         url: as sealed at acceptance.
         job: the job it tells of, as it stands.
     """
@@ -354,6 +353,7 @@ class DueCallback:
     attempts: int
     url: str
     job: JobRecord
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from infra.signatures.asymmetric import Asymmetric
 from infra.signatures.body_signature import BodySignature
-from infra.signatures.callback_keys import CallbackKey, new_whsk
+from infra.signatures.callback_keys import CallbackKey, callback_keys_of, new_whsk
 from infra.signatures.errors import (
     SchemeError,
     SecretMissing,
@@ -27,8 +27,8 @@ from infra.signatures.unsigned import Unsigned
 __all__ = [
     "Asymmetric",
     "Batch",
-    "CallbackKey",
     "BodySignature",
+    "CallbackKey",
     "Covers",
     "FetchError",
     "Fetcher",
@@ -54,6 +54,7 @@ __all__ = [
     "TimestampOutOfTolerance",
     "Unsigned",
     "WantedKeys",
+    "callback_keys_of",
     "new_whsec",
     "new_whsk",
     "providers",

@@ -6,14 +6,14 @@ Sources: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/s
 
 import json
 from base64 import b64encode, urlsafe_b64encode
-from binascii import Error as BadBase64
 from collections.abc import Callable
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.signatures.encodings import base64_of_any_padding
+from infra.settings import Settings, SettingsError
+from infra.signatures.encodings import DecodingError, base64_of_any_padding
 from infra.signatures.errors import SchemeError
 
 PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
@@ -39,7 +39,7 @@ class CallbackKey:
     def __init__(self, private_key: str) -> None:
         try:
             kept = base64_of_any_padding(private_key.removeprefix(PRIVATE_PREFIX).encode())
-        except (BadBase64, ValueError):
+        except DecodingError:
             kept = b""
         if not private_key.startswith(PRIVATE_PREFIX) or len(kept) not in (_SEED_BYTES, 2 * _SEED_BYTES):
             raise SchemeError("secret", f"needs {PRIVATE_PREFIX} and an ed25519 key in base64")
@@ -72,8 +72,22 @@ def new_whsk(random_bytes: Callable[[int], bytes]) -> str:
     'whpk_O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik='
     """
     seed = random_bytes(_SEED_BYTES)
-    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    public = (
+        Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    )
     return PRIVATE_PREFIX + b64encode(seed + public).decode("ascii")
+
+
+def callback_keys_of(settings: Settings) -> list[CallbackKey]:
+    """The keys of ``HOOKLINE_CALLBACK_PRIVATE_KEY``.
+
+    Raises:
+        SettingsError: one of them is none.
+    """
+    try:
+        return [CallbackKey(key) for key in settings.callback_private_keys]
+    except SchemeError as error:
+        raise SettingsError(f"HOOKLINE_CALLBACK_PRIVATE_KEY: {error}") from None
 
 
 def _unpadded(data: bytes) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from infra.signatures.errors import SignatureMalformed, SignatureMissing
@@ -74,7 +75,7 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The value as text; None if it is absent, sent twice, empty, or not printable ASCII."""
-        values = self._values.get(name.lower().encode("ascii", "replace"), ())
+        values = self._values.get(_key(name), ())
         if len(values) != 1 or not values[0].isascii():
             return None
         text = values[0].decode("ascii").strip()
@@ -87,10 +88,27 @@ class Headers:
         [('x-id', '7, 8')]
         """
         for name, values in self._values.items():
-            yield name.decode("latin-1"), b", ".join(values).decode("latin-1")
+            value = values[0] if len(values) == 1 else b", ".join(values)
+            yield name.decode("latin-1"), value.decode("latin-1")
+
+    def raw(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every value that was sent, under its name in lower case.
+
+        >>> list(Headers([(b"X-Id", b"7"), (b"x-id", b"8")]).raw())
+        [(b'x-id', b'7'), (b'x-id', b'8')]
+        """
+        for name, values in self._values.items():
+            for value in values:
+                yield name, value
 
     def __repr__(self) -> str:
         return f"Headers({', '.join(name.decode('latin-1') for name in self._values)})"
+
+
+@lru_cache(maxsize=1024)
+def _key(name: str) -> bytes:
+    """A name that the operator or we wrote, as ASGI gives it."""
+    return name.lower().encode("ascii", "replace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,35 +1,22 @@
 """``GET /.well-known/jwks.json``: the public halves of the keys that sign callbacks."""
 
+import json
 from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from infra.settings import Settings, SettingsError
-from infra.signatures import CallbackKey, SchemeError
-from ingest.replies import json_reply
+from infra.signatures import CallbackKey
 
-_KEPT = {"Cache-Control": "public, max-age=300"}
+_HEADERS = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
 
 
 class PublicKeys:
-    """The document; empty where callbacks are signed with shared secrets alone."""
+    """The document; it has no keys where callbacks are signed with shared secrets alone."""
 
     def __init__(self, keys: Sequence[CallbackKey]) -> None:
-        self._document = {"keys": [key.jwk for key in keys]}
+        self._document = json.dumps({"keys": [key.jwk for key in keys]})
 
     async def answer(self, _: Request) -> Response:
-        """The answer to anyone."""
-        return json_reply(self._document, 200, _KEPT)
-
-
-def callback_keys_of(settings: Settings) -> list[CallbackKey]:
-    """The keys of ``HOOKLINE_CALLBACK_PRIVATE_KEY``.
-
-    Raises:
-        SettingsError: one of them is none.
-    """
-    try:
-        return [CallbackKey(key) for key in settings.callback_private_keys]
-    except SchemeError as error:
-        raise SettingsError(f"HOOKLINE_CALLBACK_PRIVATE_KEY: {error}") from None
+        """The answer to anyone, which may be kept for a while."""
+        return Response(self._document, headers=_HEADERS, media_type="application/json")

@@ -7,11 +7,12 @@ every state; it is dumped once and restored for each case.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from infra.embedded import EmbeddedServer
 from infra.ledger import Ledger, Seal, keys
@@ -193,6 +194,7 @@ ACTS: dict[str, Act] = {
     "deliver": lambda bench, world: bench.record(world.leased, CallbackStatus.DELIVERED),
     "postpone": lambda bench, world: bench.ledger.callbacks.postpone([world.leased], NOW),
     "redeliver": _redeliver,
+    "refuse": lambda bench, world: bench.ledger.refusals.keep("acme", b"a sample"),
     "sweep": direct("sweep", 100, 0),
     "sweep_callbacks": direct("sweep_callbacks", 100),
     "rebuild": direct("rebuild", 1000, 3600, 3600),

@@ -90,6 +90,16 @@ class History:
                 due, statuses[choice % len(statuses)], retry_after=timedelta(milliseconds=1)
             )
 
+    async def postpone(self, choice: int) -> None:
+        if self.taken:
+            due = self.taken[choice % len(self.taken)]
+            await self.bench.ledger.callbacks.postpone([due], NOW if choice % 2 else HOUR)
+
+    async def redeliver(self, choice: int) -> None:
+        if self.taken:
+            due = self.taken[choice % len(self.taken)]
+            assert await self.bench.ledger.callbacks.redeliver([due.job]) == [True]
+
 
 STEPS: tuple[Callable[[History, int], Awaitable[None]], ...] = (
     History.accept,
@@ -100,6 +110,8 @@ STEPS: tuple[Callable[[History, int], Awaitable[None]], ...] = (
     History.look,
     History.take_callbacks,
     History.deliver,
+    History.postpone,
+    History.redeliver,
 )
 
 

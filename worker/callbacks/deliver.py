@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ import httpx
 from infra.clock import Clock
 from infra.egress import Blocked, EgressError, NoConnection, URLRefused
 from infra.ledger.records import CallbackAttempt, Delivery, DueCallback
-from infra.signatures import standard_webhooks_headers
+from infra.signatures import CallbackKey, standard_webhooks_headers
 from worker.callbacks.payload import callback_body
 from worker.callbacks.receivers import Result
 from worker.callbacks.schedule import Answered, Decision, Outcome, Refused, Unanswered, decide, spread
@@ -46,6 +46,7 @@ class Sender:
 
     Args:
         transport: the guarded one (`infra.egress.GuardedTransport`).
+        private_keys: each signs besides.
         secrets_for: a source's ``whsec_…`` secrets, newest first; every one signs.
         schedule: the waits between attempts.
         jitter: a random number from 0 to 1, such as `random.random`.
@@ -63,6 +64,7 @@ class Sender:
         jitter: Callable[[], float],
         timeout: timedelta,
         status_url: Callable[[str], str | None],
+        private_keys: Sequence[CallbackKey] = (),
     ) -> None:
         self._transport = transport
         self._secrets_for = secrets_for
@@ -71,6 +73,7 @@ class Sender:
         self._jitter = jitter
         self._timeout = timeout
         self._status_url = status_url
+        self._private_keys = private_keys
         self._user_agent = _user_agent()
 
     async def send(self, due: DueCallback) -> Sent:
@@ -81,7 +84,9 @@ class Sender:
         begun = stopwatch()
         outcome, reply = await self._post(due, at)
         duration = timedelta(seconds=stopwatch() - begun)
-        decision = decide(outcome, attempt=number, now=self._clock.now(), schedule=self._schedule)
+        decision = decide(
+            outcome, attempt=number - due.earlier, now=self._clock.now(), schedule=self._schedule
+        )
         delivered = isinstance(outcome, Answered) and outcome.delivered
         delivery = Delivery(
             callback=due,
@@ -114,7 +119,9 @@ class Sender:
                 "Content-Type": "application/json",
                 "User-Agent": self._user_agent,
                 "Accept-Encoding": "identity",
-                **standard_webhooks_headers(secrets, message_id=due.id, timestamp=at, body=body),
+                **standard_webhooks_headers(
+                    secrets, message_id=due.id, timestamp=at, body=body, private_keys=self._private_keys
+                ),
             }
             seconds = self._timeout.total_seconds()
             request = httpx.Request(

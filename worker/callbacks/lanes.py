@@ -1,7 +1,7 @@
 """Callbacks that wait in this process, each in the lane of its receiver, so that none waits behind another's receiver.
 
-What waits here is leased from the ledger for a while. Whatever can't begin in time, or has to make room, is simply let go: it
-falls due again when its lease runs out, here or in another worker, and no attempt has been counted.
+What waits here is leased from the ledger for a while. Whatever can't begin in time, or has to make room, is let go: it goes
+back to the ledger, falls due again later, here or in another worker, and no attempt has been counted.
 """
 
 from collections import deque
@@ -25,6 +25,7 @@ class Lanes:
     Attributes:
         hurried: after `begin`, how many wait only for those just before them.
         soonest: after `begin`, seconds until it should be called again though no callback has ended; infinite: never.
+        let_go: what waits here no more and was not begun; who gives it back empties the list.
     """
 
     def __init__(self, receivers: Receivers) -> None:
@@ -33,6 +34,7 @@ class Lanes:
         self._count = 0
         self.hurried = 0
         self.soonest = inf
+        self.let_go: list[DueCallback] = []
 
     def __len__(self) -> int:
         """How many wait."""
@@ -77,13 +79,14 @@ class Lanes:
             if not slow:
                 return
             longest = max(slow, key=lambda lane: len(lane.waiting))
-            longest.waiting.pop()
+            self.let_go.append(longest.waiting.pop()[1])
             self._count -= 1
 
-    def let_go_of_slow(self) -> None:
-        """Keep only what may soon begin."""
+    def clear(self, *, slow_only: bool = False) -> None:
+        """Let all go, or keep what may soon begin."""
         for key, lane in list(self._lanes.items()):
-            if lane.slow:
+            if lane.slow or not slow_only:
+                self.let_go += [due for _, due in lane.waiting]
                 self._count -= len(lane.waiting)
                 del self._lanes[key]
 
@@ -97,6 +100,8 @@ class Lanes:
                     return wait
                 self._receivers.begin(lane.receiver, now)
                 begun.append((lane.receiver, due))
+            else:
+                self.let_go.append(due)
             lane.waiting.popleft()
             self._count -= 1
         return 0.0

@@ -19,6 +19,9 @@ WAITING_MOST: Final = 256
 HURRIED_LEAST: Final = 64
 """So many that wait only for those before them keep all lines busy while more are being taken."""
 
+AWAY: Final = timedelta(seconds=15)
+"""So long is left alone what had to make room or waited in vain: its receiver is slow, and others are to have the room."""
+
 _MARGIN: Final = timedelta(seconds=15)
 _TO_RECORD: Final = timedelta(seconds=3)
 _PAUSE: Final = timedelta(seconds=1)
@@ -86,14 +89,17 @@ class Outbox:
             await self._pause(wait)
 
     async def drain(self) -> None:
-        """Let attempts under way end and record them. Nothing new is taken; what takes too long falls due again."""
+        """Let attempts under way end and record them. Nothing new is taken; what can't begin soon is given back at once."""
         await self._finish_turn()
-        self._lanes.let_go_of_slow()
+        self._lanes.clear(slow_only=True)
+        await self._give_back(timedelta(0))
         limit = asyncio.get_running_loop().time() + _PATIENCE
         while self._sending and (left := limit - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._sending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             self._begin()
+        self._lanes.clear()
         await self._record()
+        await self._give_back(timedelta(0))
         await self._close()
 
     async def empty(self) -> None:
@@ -136,7 +142,11 @@ class Outbox:
             self._lanes.put(one, until=until)
         self._begin()
         self._lanes.trim(WAITING_MOST)
-        return self._look_every if wait is None else min(wait, self._look_every)
+        waits = [self._look_every] if wait is None else [self._look_every, wait]
+        if self._lanes.let_go:
+            await self._give_back(AWAY)
+            waits.append(AWAY)
+        return min(waits)
 
     def _hungry(self) -> bool:
         if len(self._sending) >= AT_ONCE:
@@ -185,6 +195,11 @@ class Outbox:
             batch = self._sent[:BATCH]
             await self._ledger.callbacks.record(batch)
             del self._sent[: len(batch)]
+
+    async def _give_back(self, wait: timedelta) -> None:
+        """Let the ledger have what the lanes let go; where it can't be told, that falls due when the hold ends."""
+        let_go, self._lanes.let_go = self._lanes.let_go, []
+        await self._ledger.callbacks.postpone(let_go, wait)
 
     async def _pause(self, wait: timedelta) -> None:
         try:

@@ -52,6 +52,8 @@ async def redeliver(house: House, callback_id: str, key: str = API_KEY) -> Any:
 
 
 def test_who_has_a_link_sees_of_a_callback_its_fate_alone() -> None:
+    """A070, A071: what the receiver said, and why it was not reached, would tell of the inner network."""
+
     async def check() -> None:
         async with running() as house:
             told = await given_up(house)

@@ -12,6 +12,7 @@ import pytest
 from infra.clock import SystemClock
 from infra.ledger.records import CallbackStatus
 from infra.settings import Settings
+from infra.signatures import CallbackKey, new_whsk, standard_webhooks_headers
 from tests.unit.worker.callback_jobs import due
 from worker.callbacks.deliver import Sender
 
@@ -20,7 +21,7 @@ SECRET = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXc="
 
 
 def receiver_of_the_page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     monkeypatch.setenv("HOOKLINE_CALLBACK_SECRET", SECRET)
     namespace: dict[str, Any] = {}
     exec(compile(code, "docs/receive-callbacks.md", "exec"), namespace)
@@ -54,6 +55,21 @@ def test_the_python_receiver_takes_a_callback_once_and_refuses_a_forgery(
     assert asyncio.run(send_as(forged, 2)) == (CallbackStatus.PENDING, 401)
     assert list(page["outcomes"]) == ["cb_1"]
     assert page["outcomes"]["cb_1"]["result"] == {"n": 1}
+
+
+def test_the_page_verifies_without_a_shared_secret() -> None:
+    _, code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    page: dict[str, Any] = {}
+    exec(compile(code, "docs/receive-callbacks.md", "exec"), page)
+    key, other = (CallbackKey(new_whsk(lambda length, of=of: of * length)) for of in (b"a", b"b"))
+    headers = standard_webhooks_headers(
+        [SECRET], message_id="cb_1", timestamp=SystemClock().now(), body=b"{}", private_keys=[other, key]
+    )
+    stranger = CallbackKey(new_whsk(bytes)).public_key
+    assert page["holds"](key.public_key, headers, b"{}")
+    assert not page["holds"](key.public_key, headers, b"{} ")
+    assert not page["holds"](stranger, headers, b"{}")
+    assert not page["holds"](key.public_key, headers | {"webhook-signature": "v1a,a v1a, v1"}, b"{}")
 
 
 def test_a_signature_that_is_not_base64_gets_401(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ def test_what_waits_too_long_is_let_go_unsent() -> None:
     lanes, _ = lanes_with(3)
     assert lanes.begin(100.0, most=100) == []
     assert len(lanes) == 0
+    assert [one.id for one in lanes.let_go] == ["cb_0", "cb_1", "cb_2"]
 
 
 def test_a_lane_that_moves_is_hurried_and_one_that_stands_still_is_slow() -> None:
@@ -72,5 +73,15 @@ def test_the_longest_slow_lane_makes_room_with_its_newest() -> None:
     lanes.trim(20)
     assert len(lanes) == 20
     assert lanes.begin(50.0, most=100) == []
-    lanes.let_go_of_slow()
+    lanes.clear(slow_only=True)
     assert len(lanes) == 0
+    assert len(lanes.let_go) == 80 - 2 * WINDOW_FIRST
+
+
+def test_a_lane_that_moves_is_kept_until_all_is_cleared() -> None:
+    lanes, _ = lanes_with(WINDOW_FIRST + 5)
+    lanes.begin(0.0, most=100)
+    lanes.clear(slow_only=True)
+    assert (len(lanes), lanes.let_go) == (5, [])
+    lanes.clear()
+    assert (len(lanes), len(lanes.let_go)) == (0, 5)

@@ -11,7 +11,7 @@ from infra.ledger import LedgerError
 from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery, DueCallback
 from tests.unit.worker.callback_jobs import due as due_to
 from worker.callbacks.deliver import Sent
-from worker.callbacks.outbox import WAITING_MOST, Outbox
+from worker.callbacks.outbox import AWAY, WAITING_MOST, Outbox
 from worker.callbacks.receivers import WINDOW_FIRST, WINDOW_MOST, Receivers, Result
 
 SECOND = timedelta(seconds=1)
@@ -30,6 +30,7 @@ class Played:
     failures: int = 0
     asked: int = 0
     reply: asyncio.Event | None = None
+    postponed: list[tuple[str, timedelta]] = field(default_factory=list)
 
     async def due(
         self, sender: str, *, sequence: int, most: int, hold: timedelta
@@ -45,6 +46,9 @@ class Played:
             self.failures -= 1
             raise LedgerError("away")
         self.recorded += [delivery.callback.id for delivery in deliveries]
+
+    async def postpone(self, callbacks: list[DueCallback], wait: timedelta) -> None:
+        self.postponed += [(callback.id, wait) for callback in callbacks]
 
 
 @dataclass
@@ -120,7 +124,7 @@ def test_what_hangs_holds_up_nobody_else_however_much_of_it_is_due_before() -> N
     in_loop(test)
 
 
-def test_what_was_let_go_to_make_room_is_not_recorded_as_an_attempt() -> None:
+def test_what_was_let_go_to_make_room_is_given_back_and_is_no_attempt() -> None:
     async def test() -> None:
         ledger = Played([due(number) for number in range(1000)])
         sends = Sends(asyncio.Event())
@@ -134,6 +138,29 @@ def test_what_was_let_go_to_make_room_is_not_recorded_as_an_attempt() -> None:
         await box.drain()
         assert sorted(ledger.recorded) == sorted(sends.sent)
         assert len(sends.sent) < 1000
+        given_back = [one for one, _ in ledger.postponed]
+        assert sorted([*sends.sent, *given_back]) == sorted(f"cb_{number}" for number in range(1000))
+        assert {wait for _, wait in ledger.postponed} == {AWAY}
+
+    in_loop(test)
+
+
+def test_draining_gives_back_at_once_what_waits_for_a_slow_receiver() -> None:
+    async def test() -> None:
+        ledger, sends = Played([due(number) for number in range(WINDOW_FIRST + 5)]), Sends(asyncio.Event())
+        box = outbox(ledger, sends)
+        running = asyncio.create_task(box.run())
+        while not any(lane.slow for lane in box._lanes._lanes.values()):
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        draining = asyncio.create_task(box.drain())
+        while not ledger.postponed:
+            await asyncio.sleep(0)
+        sends.hold.set()
+        await draining
+        assert ledger.postponed == [(f"cb_{WINDOW_FIRST + number}", timedelta(0)) for number in range(5)]
+        assert len(ledger.recorded) == WINDOW_FIRST
 
     in_loop(test)
 

@@ -1,0 +1,181 @@
+"""``hookline callbacks``: look at callbacks, and make them again."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import click
+
+from infra.cli.looking import NotFound, look
+from infra.cli.tables import counted, print_facts, print_json, print_table, relative
+from infra.ledger import Ledger
+from infra.ledger.records import CallbackRecord, CallbackStatus, JobRecord
+
+_STATUSES = click.Choice([status.value for status in CallbackStatus])
+_AGAIN = click.Choice([status.value for status in CallbackStatus if status is not CallbackStatus.PENDING])
+
+
+@click.group(name="callbacks")
+def command() -> None:
+    """Look at callbacks, and make them again."""
+
+
+@command.command(name="list")
+@click.option("--status", type=_STATUSES, help="Only these.")
+@click.option("--source", help="Only of this source.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def list_callbacks(status: str | None, source: str | None, limit: int, as_json: bool) -> None:
+    """The newest callbacks, newest first."""
+    from ingest.views import called_view
+
+    async def read(ledger: Ledger) -> tuple[list[JobRecord], datetime]:
+        return await newest_called(
+            ledger, status=status, source=source, limit=limit
+        ), await ledger.reading.now()
+
+    jobs, now = look(read)
+    if as_json:
+        print_json({"items": [called_view(job) for job in jobs]})
+    elif jobs:
+        columns = ("callback", "status", "source", "attempts", "created", "url", "reason")
+        print_table(columns, (_row(callback, job, now) for callback, job in _called(jobs)))
+    else:
+        click.echo("no callbacks")
+
+
+@command.command(name="show")
+@click.argument("callback_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def show_callback(callback_id: str, as_json: bool) -> None:
+    """One callback: how it stands, and what its receiver answered."""
+    from ingest.views import called_view
+
+    async def read(ledger: Ledger) -> tuple[list[JobRecord | None], datetime]:
+        return await ledger.reading.called([callback_id]), await ledger.reading.now()
+
+    (job,), now = look(read)
+    if job is None or job.callback is None:
+        raise NotFound(f"no callback {callback_id}")
+    if as_json:
+        print_json(called_view(job))
+    else:
+        _print_callback(job.callback, job, now)
+
+
+@command.command(name="redeliver")
+@click.argument("callback_id", metavar="ID", required=False)
+@click.option("--status", type=_AGAIN, help="All of these.")
+@click.option("--source", help="Of them, those of this source.")
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@click.option("--rate", default=20, show_default=True, type=click.IntRange(1, 1000), help="So many a second.")
+def redeliver_callbacks(
+    callback_id: str | None, status: str | None, source: str | None, dry_run: bool, rate: int
+) -> None:
+    """Make a callback again, at once, with its old webhook-id; or, by --status, many."""
+    if (callback_id is None) == (status is None):
+        raise click.UsageError("Name a callback, or say which by --status.")
+    if callback_id is not None:
+        if source is not None or dry_run:
+            raise click.UsageError("--source and --dry-run go with --status.")
+        _redeliver_one(callback_id)
+        return
+
+    ids = look(lambda ledger: _ids(ledger, status=status, source=source))
+    click.echo(f"{counted(len(ids), 'callback')} to redeliver")
+    if dry_run or not ids:
+        return
+    again = look(lambda ledger: _redeliver(ledger, ids, rate=rate))
+    click.echo(f"{counted(again, 'callback')} redelivered")
+
+
+async def newest_called(
+    ledger: Ledger, *, status: str | None, source: str | None, limit: int | None
+) -> list[JobRecord]:
+    """The jobs of the newest callbacks; all of them without a limit."""
+    found: list[JobRecord] = []
+    place = None
+    while limit is None or len(found) < limit:
+        jobs, place = await ledger.reading.callbacks(
+            status=None if status is None else CallbackStatus(status),
+            source=source,
+            limit=100 if limit is None else min(100, limit - len(found)),
+            after=place,
+        )
+        found += jobs
+        if place is None:
+            break
+    return found
+
+
+async def _ids(ledger: Ledger, *, status: str | None, source: str | None) -> list[str]:
+    jobs = await newest_called(ledger, status=status, source=source, limit=None)
+    return [callback.id for callback, _ in _called(jobs)]
+
+
+async def _redeliver(ledger: Ledger, ids: Sequence[str], *, rate: int) -> int:
+    """Make them again, the oldest first. Returns how many are pending now."""
+    again = 0
+    oldest_first = list(reversed(ids))
+    for first in range(0, len(oldest_first), rate):
+        if first:
+            await asyncio.sleep(1)
+        jobs = await ledger.reading.called(oldest_first[first : first + rate])
+        again += sum(await ledger.callbacks.redeliver([job for job in jobs if job is not None]))
+    return again
+
+
+def _redeliver_one(callback_id: str) -> None:
+    async def again(ledger: Ledger) -> bool | None:
+        (job,) = await ledger.reading.called([callback_id])
+        return None if job is None else (await ledger.callbacks.redeliver([job]))[0]
+
+    done = look(again)
+    if done is None:
+        raise NotFound(f"no callback {callback_id}")
+    if not done:
+        raise click.ClickException(f"{callback_id} is not made yet: its job has not ended")
+    click.echo(f"{callback_id} pending")
+
+
+def _called(jobs: Sequence[JobRecord]) -> Iterator[tuple[CallbackRecord, JobRecord]]:
+    return ((job.callback, job) for job in jobs if job.callback is not None)
+
+
+def _row(callback: CallbackRecord, job: JobRecord, now: datetime) -> tuple[str, ...]:
+    return (
+        callback.id,
+        callback.status,
+        job.source,
+        str(len(callback.attempts)),
+        relative(callback.created_at, now),
+        callback.url,
+        callback.reason or "",
+    )
+
+
+def _print_callback(callback: CallbackRecord, job: JobRecord, now: datetime) -> None:
+    print_facts(
+        [
+            ("callback", callback.id),
+            ("status", callback.status),
+            ("reason", callback.reason),
+            ("url", callback.url),
+            ("job", f"{job.id}  {job.status}"),
+            ("event", f"{job.event_id}  {job.source} {job.type}"),
+            ("created", relative(callback.created_at, now)),
+            ("next attempt", relative(callback.next_attempt_at, now)),
+        ]
+    )
+    if callback.attempts:
+        click.echo()
+        print_posts(callback, now)
+
+
+def print_posts(callback: CallbackRecord, now: datetime) -> None:
+    """A table of what was sent, and what came back."""
+    posts = [
+        (str(post.number), relative(post.at, now), str(post.status or ""), post.error or "", post.reply)
+        for post in callback.attempts
+    ]
+    print_table(("POST", "at", "answer", "error", "reply"), posts)

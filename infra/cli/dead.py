@@ -1,0 +1,63 @@
+"""``hookline dead``: the dead letters, jobs and callbacks that were given up."""
+
+from datetime import datetime
+
+import click
+
+from infra.cli.callbacks import newest_called
+from infra.cli.looking import look, newest
+from infra.cli.tables import print_json, print_table, relative
+from infra.ledger import Ledger
+from infra.ledger.records import CallbackStatus, JobRecord, JobStatus
+
+
+@click.group(name="dead")
+def command() -> None:
+    """Look at what was given up."""
+
+
+@command.command(name="list")
+@click.option("--source", help="Only of this source.")
+@click.option(
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="At most so many of each kind.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def list_dead(source: str | None, limit: int, as_json: bool) -> None:
+    """Jobs that failed, and callbacks that no receiver took; the newest of each first."""
+    from ingest.views import called_view, job_view
+
+    async def read(ledger: Ledger) -> tuple[list[JobRecord], list[JobRecord], datetime]:
+        failed = await newest(
+            lambda number: ledger.reading.jobs(source=source, limit=number),
+            lambda job: job.status is JobStatus.FAILED and source in (None, job.source),
+            limit,
+        )
+        called = await newest_called(ledger, status=CallbackStatus.DEAD, source=source, limit=limit)
+        return failed, called, await ledger.reading.now()
+
+    failed, called, now = look(read)
+    if as_json:
+        jobs = [{"kind": "job", **job_view(job, None, operator=True)} for job in failed]
+        print_json({"items": [*jobs, *({"kind": "callback", **called_view(job)} for job in called)]})
+    elif failed or called:
+        rows = [*(_job_row(job, now) for job in failed), *(_callback_row(job, now) for job in called)]
+        print_table(("dead", "source", "type", "ended", "because"), rows)
+    else:
+        click.echo("no dead letters")
+
+
+def _job_row(job: JobRecord, now: datetime) -> tuple[str, ...]:
+    because = "" if job.error is None else f"{job.error.type}: {job.error.message}".split("\n", maxsplit=1)[0]
+    return job.id, job.source, job.type, relative(job.ended_at, now), because
+
+
+def _callback_row(job: JobRecord, now: datetime) -> tuple[str, ...]:
+    callback = job.callback
+    if callback is None:
+        return job.id, job.source, job.type, "", ""
+    last = callback.attempts[-1].at if callback.attempts else callback.created_at
+    return callback.id, job.source, job.type, relative(last, now), callback.reason or ""
