@@ -1,4 +1,4 @@
-"""How a handler in a child process asks its worker for what outlives the attempt."""
+"""How a handler in a child process asks its worker for what outlives the attempt: `Asking` there, `answer` here."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,10 +8,11 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from handlers.services import Awaited
+from handlers.services import Awaited, Services
+from infra.errors import HooklineError
 from infra.ledger.records import Claim
 from infra.submission import Submission
-from worker.frames import Answered, Asked, Enqueue, Keep, Kept, LookFor, Message, Question
+from worker.frames import Answered, Asked, Enqueue, Keep, Kept, LookFor, Message, Question, Refusal
 
 _T = TypeVar("_T")
 
@@ -63,3 +64,25 @@ class Asking:
         if answer.error is not None:
             raise answer.error.exception
         return msgspec.json.decode(answer.value, type=kind)
+
+
+async def answer(services: Services, claim: Claim, asked: Asked) -> Answered:
+    """What a worker says to a question of the child that has this claim."""
+    try:
+        value = await _asked(services, claim, asked.question)
+    except HooklineError as error:
+        return Answered(asked.number, error=Refusal.by(error))
+    return Answered(asked.number, msgspec.Raw(msgspec.json.encode(value)))
+
+
+async def _asked(services: Services, claim: Claim, question: Question) -> object:
+    match question:
+        case Kept():
+            return await services.kept(claim)
+        case Keep(name, text):
+            await services.keep(claim, name, text)
+            return None
+        case Enqueue(submission, key):
+            return await services.enqueue(claim, submission, key)
+        case LookFor(source, key, event_id):
+            return await services.look_for(claim, source, key, event_id)

@@ -125,7 +125,7 @@ class Attempts:
             if attempt.stopped:
                 return (
                     Released()
-                )  # what is not ours stays as it is; should it be ours after all, it runs again
+                )  # changes nothing where it is not ours; where it is after all, it runs again
             if isinstance(outcome, Failed | Retried):
                 log.warning("%s %s %s", claim.source, claim.type, _word(outcome), extra={"error": outcome.error.public()})  # fmt: skip
             elif log.isEnabledFor(logging.INFO):

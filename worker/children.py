@@ -15,30 +15,13 @@ from datetime import timedelta
 from os import killpg
 from typing import Final
 
-import msgspec
-
 from handlers.context import Effects
 from handlers.services import Services
 from infra.errors import HooklineError
 from infra.ledger.records import Claim, Outcome, Released
 from worker import frames
-from worker.frames import (
-    Answered,
-    Asked,
-    Attempt,
-    Ended,
-    Enqueue,
-    Keep,
-    Kept,
-    Logged,
-    LookFor,
-    Message,
-    Progressed,
-    Question,
-    Ready,
-    Refusal,
-    Setup,
-)
+from worker.asking import answer
+from worker.frames import Asked, Attempt, Ended, Logged, Message, Progressed, Ready, Setup
 
 _ATTEMPTS_PER_CHILD: Final = 1_000
 _SECONDS_TO_START: Final = 60.0  # handlers may import what takes long
@@ -171,30 +154,11 @@ class Child:
         await self._writer.drain()
         while not isinstance(message := await frames.read(self._reader), Ended):
             if isinstance(message, Asked):
-                self._writer.write(frames.packed(await self._answer(claim, message)))
+                self._writer.write(frames.packed(await answer(self._services, claim, message)))
                 await self._writer.drain()
             else:
                 self._pass_on(message)
         return message.outcome
-
-    async def _answer(self, claim: Claim, asked: Asked) -> Answered:
-        try:
-            value = await self._ask(claim, asked.question)
-        except HooklineError as error:
-            return Answered(asked.number, error=Refusal.by(error))
-        return Answered(asked.number, msgspec.Raw(msgspec.json.encode(value)))
-
-    async def _ask(self, claim: Claim, question: Question) -> object:
-        match question:
-            case Kept():
-                return await self._services.kept(claim)
-            case Keep(name, text):
-                await self._services.keep(claim, name, text)
-                return None
-            case Enqueue(submission, key):
-                return await self._services.enqueue(claim, submission, key)
-            case LookFor(source, key, event_id):
-                return await self._services.look_for(claim, source, key, event_id)
 
     def _pass_on(self, message: Message) -> None:
         match message:

@@ -284,10 +284,11 @@ class Engine(BaseWorker):
             if clock() >= self._review_at:
                 self._review_at = clock() + self._lease_length.total_seconds() / 3
                 reports += [Report(attempt.claim) for attempt in self._attempts]
-            try:
-                self._attempts.stop(await self._ledger.jobs.report(reports) if reports else ())
-            except LedgerError as error:
-                log.error("progress could not be kept: %s", error)
+            if reports:
+                try:
+                    self._attempts.stop(await self._ledger.jobs.report(reports))
+                except LedgerError as error:
+                    log.error("progress could not be kept: %s", error)
 
     def _review(self) -> None:
         """Some of our jobs may run elsewhere."""

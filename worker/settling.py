@@ -6,12 +6,15 @@ One request is in flight at a time, beside the claim's: Redis records what ended
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from infra.ledger import Ledger, LedgerError
 from infra.ledger.records import Settlement
 from infra.ledger.scripts import BATCH
 from worker.reports import Reports
+
+if TYPE_CHECKING:
+    from infra.ledger.jobs import Report
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Settling:
         self._worker = worker
         self._settled = settled
         self._ended: list[Settlement] = []
+        self._last_words: list[Report] = []
         self._more = asyncio.Event()
         self._tried = asyncio.Event()
         self._without_redis = 0.0  # seconds
@@ -77,9 +81,10 @@ class Settling:
             )
 
     async def _settle(self, ending: Sequence[Settlement]) -> None:
-        said = [report for one in ending if (report := self._reports.close(one.claim)) is not None]
-        if said:
-            await self._ledger.jobs.report(said)
+        self._last_words += [said for one in ending if (said := self._reports.close(one.claim)) is not None]
+        if self._last_words:
+            await self._ledger.jobs.report(self._last_words)
+            self._last_words = []
         called = await self._ledger.jobs.settle(self._worker, ending)
         del self._ended[: len(ending)]
         self.count += len(ending)

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE: Final = 1.0
 _ASK_EVERY: Final = 0.25
+_AT_ONCE: Final = 0.1
 
 
 class Watchdog:
@@ -57,7 +58,8 @@ class Watchdog:
                 loop.call_soon_threadsafe(answered.set)
             except RuntimeError:  # the loop is closed
                 return
-            if not answered.wait(self._patience):
+            # Whoever stood still as a whole, as a stopped process does, answers at once when it goes on.
+            if not answered.wait(self._patience) and not answered.wait(_AT_ONCE):
                 self._complain(loop, thread)
                 answered.wait()
                 log.warning("the loop goes on after %.1f s", time.monotonic() - asked)

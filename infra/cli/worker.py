@@ -8,6 +8,7 @@ import sys
 from datetime import timedelta
 
 import click
+import uvloop
 
 from infra.cli import assembly
 from infra.cli.parent import end_with_parent
@@ -63,7 +64,7 @@ def run(settings: Settings, sources: Sources, *, burst: bool) -> int:
             log.exception("the worker ends by a fault; what it ran is taken over")
             leave(1)  # at once: the end of the loop would wait for tasks that the fault has left behind
 
-    asyncio.run(work())
+    uvloop.run(work())
     return 0
 
 

@@ -98,9 +98,8 @@ class Scripts:
         ]
         try:
             return await self._replies(commands)
-        except (
-            UnicodeEncodeError
-        ):  # before anything was sent; so rare that a look at each argument would be too dear
+        except UnicodeEncodeError:
+            # Raised before anything was sent, and so rare that a look at each argument would be too dear.
             return await self._replies([tuple(map(_escaped, command)) for command in commands])
 
     async def _replies(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
@@ -125,7 +124,7 @@ class DedicatedScripts(Scripts):
 
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
-        self._connection = cast("Any", redis.connection_pool.make_connection())
+        self._connection = cast("Any", redis.connection_pool).make_connection()
         self._connection.socket_timeout = None  # a round trip has one limit, not each of its parts
 
     async def aclose(self) -> None:
@@ -138,7 +137,9 @@ class DedicatedScripts(Scripts):
                 await self._connection.send_packed_command(packed)
                 return [await self._reply() for _ in commands]
         except BaseException:
-            await self._connection.disconnect(nowait=True)  # or a late reply would be taken for the next call's
+            await self._connection.disconnect(
+                nowait=True
+            )  # or a late reply would be taken for the next call's
             raise
 
     async def _reply(self) -> Any:

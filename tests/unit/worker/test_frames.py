@@ -86,7 +86,12 @@ def test_messages_that_follow_each_other_stay_apart() -> None:
         Logged("job_1", "info", "two\nlines"),
         Asked(1, Kept()),
         Asked(2, Keep("step:naïve", '{"a":1}')),
-        Asked(3, Enqueue(Submission(type="t", payload={"n": 10**25}, run_at=datetime(2026, 11, 21, tzinfo=UTC)), "#1")),
+        Asked(
+            3,
+            Enqueue(
+                Submission(type="t", payload={"n": 10**25}, run_at=datetime(2026, 11, 21, tzinfo=UTC)), "#1"
+            ),
+        ),
         Asked(4, LookFor("acme", "pay_1", None)),
         Answered(3, msgspec.Raw(b'"job_1"')),
         Answered(4, error=Refusal("LedgerError", "Redis did not answer")),

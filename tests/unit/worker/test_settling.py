@@ -55,6 +55,9 @@ class Told:
         return True
 
     async def report(self, reports: Sequence[Report]) -> set[str]:
+        if self.away:
+            self.away -= 1
+            raise LedgerError("away")
         self.told += [f"said {one.claim.job_id}" for one in reports]
         return set()
 
@@ -88,7 +91,7 @@ def test_what_ends_meanwhile_goes_together_and_never_too_much_at_once() -> None:
 
 
 def test_the_last_words_of_a_handler_come_before_the_end_of_its_lease() -> None:
-    told = Told()
+    told = Told(away=2)
 
     async def test() -> None:
         ended = settlement(1)
