@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow check bench soak clean
+.PHONY: help install run test test-slow check docs bench soak clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: $(INSTALLED) ## style, types, direction of imports, lock file
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/uv lock --check
+
+docs: $(INSTALLED) ## the pages that are made from the provider table
+	.venv/bin/python -m infra.signatures.pages
 
 bench: $(INSTALLED) ## the benchmarks
 	.venv/bin/python -m benchmarks

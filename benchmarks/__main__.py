@@ -32,6 +32,12 @@ from infra.errors import HooklineError
     "--scheduled", type=click.IntRange(0), help="Scheduled jobs in it.  [default: 2000, full: 100000]"
 )
 @click.option(
+    "--events",
+    type=click.IntRange(0),
+    help="Events in the server beside which webhooks come in.  [default: 20000, full: 1000000]",
+)
+@click.option("--connections", type=click.IntRange(1), help="Connections that do nothing.  [default: 1000]")
+@click.option(
     "--seconds", type=click.IntRange(1), help="Of every load on the web process.  [default: 2, full: 10]"
 )
 @click.option(

@@ -1,12 +1,16 @@
 """Webhooks a second: one web process on a core of its own; the load and the server's Redis on the other.
 
 Closed loop: wrk keeps 64 connections busy with signed requests from a file, every event a new one. Open loop: requests
-come at random moments at a given rate, and are timed from when they should have been sent.
+come at random moments at a given rate, and are timed from when they should have been sent. Crowded: a closed loop beside
+connections that say nothing, or stop in the middle of a request.
 """
 
 import json
+import resource
 import shutil
+import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +24,7 @@ from benchmarks.contenders import HOME, environment
 from benchmarks.workshop import (
     LOAD_CORE,
     SERVER_CORE,
+    Process,
     Workshop,
     WorkshopError,
     free_port,
@@ -31,6 +36,7 @@ from benchmarks.workshop import (
 
 CONNECTIONS = 64
 _WARM_UP_SECONDS = 1
+_SETTLE_SECONDS = 1
 _FASTEST_RATE = 45_000
 
 
@@ -110,21 +116,70 @@ def closed_loop(endpoint: Endpoint, seconds: int, *, place: Workshop | None = No
     Raises:
         WorkshopError: a request was refused, or is missing in Redis.
     """
-    with _serving(endpoint, place) as (shop, port):
-        requests, length = _requests((seconds + _WARM_UP_SECONDS) * _FASTEST_RATE)
-        wrk = [
-            _wrk(),
-            "-t1",
-            f"-c{CONNECTIONS}",
-            "--timeout",
-            "30s",
-            "-s",
-            str(Path(__file__).with_name("replay.lua")),
-        ]
-        target = [f"http://127.0.0.1:{port}", "--", str(requests), str(length)]
-        warm = _told(shop, endpoint, [*wrk, f"-d{_WARM_UP_SECONDS}s", *target, "0"])
-        told = _told(shop, endpoint, [*wrk, f"-d{seconds}s", *target, str(warm["requests"] + CONNECTIONS)])
+    with _serving(endpoint, place) as (shop, port, _):
+        loop = _ClosedLoop(shop, endpoint, port, seconds + _WARM_UP_SECONDS)
+        loop.run(_WARM_UP_SECONDS)
+        return loop.run(seconds)
+
+
+class _ClosedLoop:
+    """wrk, run after run; it sends no request twice.
+
+    Args:
+        seconds: of all runs together.
+    """
+
+    def __init__(self, shop: Workshop, endpoint: Endpoint, port: int, seconds: int) -> None:
+        self._shop = shop
+        self._endpoint = endpoint
+        script = str(Path(__file__).with_name("replay.lua"))
+        self._wrk = [_wrk(), "-t1", f"-c{CONNECTIONS}", "--timeout", "30s", "-s", script]
+        requests, length = _requests(seconds * _FASTEST_RATE)
+        self._target = [f"http://127.0.0.1:{port}", "--", str(requests), str(length)]
+        self._sent = 0
+
+    def run(self, seconds: int) -> Load:
+        """As many as it takes in so many seconds."""
+        told = _told(
+            self._shop, self._endpoint, [*self._wrk, f"-d{seconds}s", *self._target, str(self._sent)]
+        )
+        self._sent += told["requests"] + CONNECTIONS  # each connection has read one more
         return Load(rate=told["requests"] / told["seconds"], p50=told["p50"], p99=told["p99"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """What connections that do nothing cost: bytes of memory, and the others their speed."""
+
+    bytes: int
+    alone: Load
+    beside: Load
+
+    def __str__(self) -> str:
+        return f"{self.bytes / 1e6:,.1f} MB; {self.alone.rate:,.0f} requests/s alone, {self.beside.rate:,.0f} beside them"
+
+
+def crowded(endpoint: Endpoint, connections: int, seconds: int) -> Crowd:
+    """A closed loop before and while so many other connections are open: silent, or in the middle of headers or a body.
+
+    Raises:
+        WorkshopError: as `closed_loop`.
+    """
+    files = (2 * connections + 1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, files)  # the server has it from us
+    request = signed.request_of(next(signed.events(1)))
+    head = request.index(b"\r\n\r\n")
+    beginnings = (b"", b"", request[: head // 2], request[: head + signed.BODY_BYTES // 2])
+    with _serving(endpoint, None) as (shop, port, server), ExitStack() as stack:
+        loop = _ClosedLoop(shop, endpoint, port, 2 * seconds + _WARM_UP_SECONDS)
+        loop.run(_WARM_UP_SECONDS)
+        alone, before = loop.run(seconds), server.resident()
+        for number in range(connections):
+            idle = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            idle.sendall(beginnings[number % len(beginnings)])
+        time.sleep(_SETTLE_SECONDS)
+        grown = server.resident() - before
+        return Crowd(bytes=grown, alone=alone, beside=loop.run(seconds))
 
 
 def open_loop(endpoint: Endpoint, rate: int, seconds: int) -> Load:
@@ -133,7 +188,7 @@ def open_loop(endpoint: Endpoint, rate: int, seconds: int) -> Load:
     Raises:
         WorkshopError: a request was refused, not answered, or is missing in Redis.
     """
-    with _serving(endpoint, None) as (shop, port):
+    with _serving(endpoint, None) as (shop, port, _):
         requests, length = _requests(round(rate * seconds * 1.5) + 1000)
         command = [
             sys.executable,
@@ -146,7 +201,7 @@ def open_loop(endpoint: Endpoint, rate: int, seconds: int) -> Load:
 
 
 @contextmanager
-def _serving(endpoint: Endpoint, place: Workshop | None) -> Iterator[tuple[Workshop, int]]:
+def _serving(endpoint: Endpoint, place: Workshop | None) -> Iterator[tuple[Workshop, int, Process]]:
     """The endpoint on its core, everything else on the other."""
     pin(LOAD_CORE)
     with ExitStack() as stack:
@@ -156,7 +211,7 @@ def _serving(endpoint: Endpoint, place: Workshop | None) -> Iterator[tuple[Works
         env = shop.environment(HOST="127.0.0.1", PORT=port, **endpoint.variables)
         server = stack.enter_context(shop.running(endpoint.words(port), env=env, core=SERVER_CORE))
         until_listening(port, server)
-        yield shop, port
+        yield shop, port, server
 
 
 def _told(shop: Workshop, endpoint: Endpoint, command: list[str]) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class Sizes:
         delays: single jobs whose delay is taken.
         callbacks: sent in one run.
         finished, scheduled: what a filled server holds.
+        events: what a server holds beside which webhooks come in, each with its deduplication id.
+        connections: that do nothing.
     """
 
     rounds: int = 3
@@ -42,6 +44,8 @@ class Sizes:
     callbacks: int = 1_000
     finished: int = 20_000
     scheduled: int = 2_000
+    events: int = 20_000
+    connections: int = 1_000
     rates: tuple[int, ...] = (1_000,)
 
 
@@ -55,6 +59,7 @@ FULL = Sizes(
     callbacks=5_000,
     finished=1_000_000,
     scheduled=100_000,
+    events=1_000_000,
     rates=(1_000, 5_000),
 )
 
@@ -77,7 +82,7 @@ class Bench:
 
     def webhooks_a_second(self) -> tuple[list[Table], Any]:
         """Webhooks a second."""
-        return _together(self._closed(), self._open())
+        return _together(self._closed(), self._open(), self._beside(), self._crowded())
 
     def callbacks_a_second(self) -> tuple[list[Table], Any]:
         """Callbacks a second."""
@@ -212,13 +217,40 @@ class Bench:
                 for endpoint in self._endpoints() if endpoint.stores is (endpoint is ingest.HOOKLINE)
             })  # fmt: skip
             rows = [
-                [name, _decimal(_median(run.p50 for run in runs if run)), _decimal(_median(run.p99 for run in runs if run))]
+                [name, _decimal(_median(run.p50 for run in runs if run)), _decimal(_median(run.p99 for run in runs if run)),
+                 _ratio(rounds, name, lambda run: run.p99)]
                 for name, runs in rounds.items()
             ]  # fmt: skip
+            columns = ("", "p50 ms", "p99 ms", "Hookline's p99 is")
             reach = "at 5,000/s, p99 ≤ 3 x that of what stores nothing"
-            tables.append(Table(f"Open loop, {rate:,} requests/s", ("", "p50 ms", "p99 ms"), rows, reach))
+            tables.append(Table(f"Open loop, {rate:,} requests/s", columns, rows, reach))
             raw[rate] = _raw(rounds)
         return tables, raw
+
+    def _beside(self) -> tuple[list[Table], Any]:
+        events, seconds = self.sizes.events, self.sizes.seconds
+        with ExitStack() as stack:
+            self._say(f"filling a server: {events:,} events")
+            full = stack.enter_context(engine.filled(HOOKLINE, finished=0, scheduled=events))
+            rounds = self._rounds({
+                "empty": partial(ingest.closed_loop, ingest.HOOKLINE, seconds),
+                "filled": partial(ingest.closed_loop, ingest.HOOKLINE, seconds, place=full),
+            })  # fmt: skip
+        empty, filled = (_median(run.rate for run in runs if run) for runs in rounds.values())
+        rows = [["empty", _number(empty), ""], ["filled", _number(filled), _times(filled, empty)]]
+        title = f"Hookline beside {events:,} events and as many deduplication ids"
+        return [Table(title, ("", "requests/s", "of empty"), rows, "≥ 0.9 x")], _raw(rounds)
+
+    def _crowded(self) -> tuple[list[Table], Any]:
+        connections = self.sizes.connections
+        title = f"Hookline beside {connections:,} connections that are silent or stop in the middle"
+        crowd = self._try(title, partial(ingest.crowded, ingest.HOOKLINE, connections, self.sizes.seconds))
+        rows = [] if crowd is None else [
+            ["alone", "", _number(crowd.alone.rate), _decimal(crowd.alone.p99)],
+            ["beside them", f"{crowd.bytes / 1e6:.1f}", _number(crowd.beside.rate), _decimal(crowd.beside.p99)],
+        ]  # fmt: skip
+        columns = ("", "MB more", "requests/s", "p99 ms")
+        return [Table(title, columns, rows, "< 25 MB; the others as fast")], crowd and asdict(crowd)
 
     # -- rounds ----------------------------------------------------------------------------------------------------
 

@@ -80,6 +80,11 @@ class Process:
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
 
+    def resident(self) -> int:
+        """Bytes of memory that it holds (Linux only)."""
+        pages = Path(f"/proc/{self._child.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def last_words(self) -> str:
         """The end of its log."""
         lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]

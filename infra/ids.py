@@ -7,8 +7,8 @@ Letters and digits only, lower case: RQ refuses anything but ``[A-Za-z0-9_-]`` i
 Source: https://github.com/ulid/spec, in lower case.
 """
 
+import os
 import re
-import secrets
 from collections.abc import Callable
 
 from infra.clock import wall_milliseconds
@@ -23,7 +23,7 @@ EVENT, JOB, CALLBACK = "evt_", "job_", "cb_"
 def new_suffix(
     *,
     milliseconds: Callable[[], int] = wall_milliseconds,
-    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> str:
     """A new ULID in lower case, 26 characters, in order of time.
 

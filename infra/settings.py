@@ -5,6 +5,7 @@ and ``.env.example`` follow, and a test compares them.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
@@ -93,6 +94,37 @@ def _networks(value: str) -> tuple[Network, ...]:
         return tuple(ip_network(part) for part in _optional_list(value))
     except ValueError as error:
         raise ValueError("needs addresses or networks, such as 127.0.0.9/32") from error
+
+
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:]+", re.ASCII)
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(part.lower() for part in _optional_list(value))
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise ValueError("needs names of hosts, such as hooks.zapier.com or *.make.com")
+    return hosts
+
+
+def _ports(value: str) -> frozenset[int]:
+    return frozenset(_whole(1, 65_535)(part) for part in _optional_list(value))
+
+
+def parse_rate(value: str) -> float:
+    """A number a second, from ``30/s``, ``300/10s`` or ``100/m``.
+
+    >>> parse_rate("300/10s")
+    30.0
+    """
+    count, _, every = value.partition("/")
+    try:
+        rate = (
+            _whole(1, 1_000_000)(count)
+            / parse_duration(every if every[:1].isdigit() else f"1{every}").total_seconds()
+        )
+    except (ValueError, ZeroDivisionError):
+        raise ValueError("needs a rate such as 30/s, 300/10s or 100/m") from None
+    return rate
 
 
 def _api_keys(value: str) -> tuple[ApiKey, ...]:
@@ -224,6 +256,13 @@ class Settings:
         "whsec_…, comma-separated: every one signs, newest first; made in dev",
         secret=True,
     )
+    callback_private_keys: tuple[str, ...] = setting(
+        "HOOKLINE_CALLBACK_PRIVATE_KEY",
+        _optional_list,
+        "",
+        "whsk_… of ed25519, comma-separated: each adds a v1a signature, newest first, and its public half to the JWKS page",
+        secret=True,
+    )
     callback_schedule: tuple[timedelta, ...] = setting(
         "HOOKLINE_CALLBACK_SCHEDULE",
         parse_durations,
@@ -237,7 +276,22 @@ class Settings:
         "HOOKLINE_CALLBACK_ALLOW",
         _networks,
         "",
-        "addresses or networks that callbacks may go to; loopback in dev",
+        "addresses or networks that are called whatever they are, by http too and on any port; loopback in dev",
+    )
+    callback_hosts: tuple[str, ...] = setting(
+        "HOOKLINE_CALLBACK_HOSTS",
+        _hosts,
+        "",
+        "if set, callbacks go only to these hosts, such as *.make.com, and to what HOOKLINE_CALLBACK_ALLOW lists",
+    )
+    callback_ports: frozenset[int] = setting(
+        "HOOKLINE_CALLBACK_PORTS", _ports, "443,8443", "ports that callbacks may go to, by https"
+    )
+    callback_rate: float | None = setting(
+        "HOOKLINE_CALLBACK_RATE",
+        parse_rate,
+        None,
+        "the most that one worker process sends to one host, such as 30/s; not set: 30/s for Make and Zapier, for others no limit until they answer 429",
     )
     retention: timedelta = setting(
         "HOOKLINE_RETENTION", _duration(timedelta(seconds=1)), "7d", "finished records are kept for so long"

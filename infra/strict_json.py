@@ -4,17 +4,25 @@ Python's own reader takes more than RFC 8259 allows (NaN, UTF-16, a lone surroga
 fails in more ways than one. Here there is one error, and one guarantee: what `loads` returns,
 ``json.dumps(value, allow_nan=False, ensure_ascii=False).encode()`` can write.
 
+A reader in C takes most documents, five times as fast. It, too, takes the last of two equal keys; but a document that, but for
+spaces, is what it would write of the value itself has no key twice, no number that was rounded and no escape in doubt. Any
+other is read by Python's own reader, which also knows what is wrong.
+
 HooklineError
 └── StrictJSONError (ValueError)   not JSON, or JSON that two readers could understand differently
 """
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
+
+import msgspec
 
 from infra.errors import HooklineError
 
-MAX_DEPTH = 64
+MAX_DEPTH: Final = 64
+
+_SPACE: Final = b" \t\r\n"
 
 
 class StrictJSONError(HooklineError, ValueError):
@@ -37,6 +45,34 @@ def loads(data: bytes) -> Any:
     infra.strict_json.StrictJSONError: a key occurs twice in an object
     """
     try:
+        value = _read(data)
+        again = _write(value)
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError):
+        return _read_closely(data)
+    if again != data and again.translate(None, _SPACE) != data.translate(None, _SPACE):
+        return _read_closely(data)
+    _refuse_depth(data, value)
+    return value
+
+
+def written(value: Any) -> bytes:
+    """A value as compact JSON, in ASCII: a lone surrogate is its escape, so that it can't spoil a later read.
+
+    Args:
+        value: of what JSON knows; a number that it lacks becomes null.
+
+    >>> written({"type": "paid", "note": "caf\N{LATIN SMALL LETTER E WITH ACUTE}"})
+    b'{"type":"paid","note":"caf\\\\u00e9"}'
+    """
+    try:
+        text = _write(value)
+    except (UnicodeError, OverflowError):
+        return _COMPACT.encode(value).encode()
+    return text if text.isascii() else _COMPACT.encode(_read(text)).encode()
+
+
+def _read_closely(data: bytes) -> Any:
+    try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise StrictJSONError(f"not UTF-8 (byte {error.start})") from None
@@ -50,8 +86,7 @@ def loads(data: bytes) -> Any:
         raise StrictJSONError(f"deeper than {MAX_DEPTH}") from None
     except ValueError:
         raise StrictJSONError("an integer of too many digits") from None
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_too_deep(value):
-        raise StrictJSONError(f"deeper than {MAX_DEPTH}")
+    _refuse_depth(data, value)
     if b"\\u" in data:
         _refuse_lone_surrogates(value)
     return value
@@ -75,7 +110,15 @@ def _constant(_: str) -> NoReturn:
     raise StrictJSONError("NaN and Infinity are not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+_read: Final = msgspec.json.Decoder().decode
+_write: Final = msgspec.json.Encoder().encode
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+def _refuse_depth(data: bytes, value: Any) -> None:
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_too_deep(value):
+        raise StrictJSONError(f"deeper than {MAX_DEPTH}")
 
 
 def _is_too_deep(value: Any) -> bool:

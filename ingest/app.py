@@ -22,12 +22,13 @@ from infra.ledger import Ledger, LedgerError
 from infra.links import Links
 from infra.routes import Routes
 from infra.settings import Settings
-from infra.signatures import Fetcher, HTTPFetcher, PublishedKeys, SignatureError
+from infra.signatures import Fetcher, HTTPFetcher, PublishedKeys, SignatureError, callback_keys_of
 from ingest.api.callbacks import ListCallbacks, RedeliverCallback
 from ingest.api.health import Readyz, healthz
 from ingest.api.jobs import CancelJob, ReadJob, SubmitJobs
-from ingest.api.jwks import PublicKeys, callback_keys_of
+from ingest.api.jwks import PublicKeys
 from ingest.api.readiness import Readiness
+from ingest.api.sources import DiagnoseSource
 from ingest.handshake_replies import Replies
 from ingest.intake import ClientGone, HeaderGuard
 from ingest.keys import Keys
@@ -35,6 +36,7 @@ from ingest.problems import INTERNAL, NOT_FOUND, NOT_READABLE, Problem
 from ingest.receipts import Receipts
 from ingest.receive import Receive
 from ingest.recorder import LANES, Recorder
+from ingest.refusals import RefusedRequests
 from ingest.sources import Sources
 from ingest.watch import Watch
 
@@ -81,6 +83,7 @@ def create_app(
     if fetcher is None:
         fetcher = HTTPFetcher(lambda: guarded_client(EgressPolicy(allow=settings.callback_allow)))
     published_keys = PublishedKeys(fetcher, clock)
+    refused = RefusedRequests(ledger.refusals, sources, settings, clock)
     receive = Receive(
         sources,
         recorder=recorder,
@@ -89,6 +92,7 @@ def create_app(
         policy=policy,
         published_keys=published_keys,
         replies=Replies(fetcher, secret_keys=settings.secret_keys or ()),
+        refused=refused,
         public_url=settings.public_url,
         clock=clock,
     )
@@ -111,6 +115,7 @@ def create_app(
         finally:
             await recorder.stop()
             await watch.stop()
+            await refused.stop()
             await published_keys.stop()
             await routes.stop()
             await ledger.redis.aclose()
@@ -128,6 +133,9 @@ def create_app(
             Route(
                 "/callbacks/{id}/redeliver",
                 RedeliverCallback(keys=keys, callbacks=ledger.callbacks, reading=ledger.reading),
+            ),
+            Route(
+                "/sources/{name}/diagnose", DiagnoseSource(keys=keys, refused=refused, sources=sources).answer
             ),
             Route("/.well-known/jwks.json", PublicKeys(callback_keys_of(settings)).answer),
             Route("/healthz", healthz),

@@ -119,7 +119,9 @@ def _kept_headers(headers: Headers, *, secrets: Sequence[bytes]) -> dict[str, st
     >>> _kept_headers(Headers.of({"X-Event": "a", "Authorization": "Bearer k", "X-Key": "s3cret"}), secrets=[b"s3cret"])
     {'x-event': 'a', 'authorization': '***', 'x-key': '***'}
     """
-    kept = {name: "***" if _names_a_secret(name) else value for name, value in headers.items()}
+    kept = dict(headers.items())
+    for name in _names_of_secrets(tuple(kept)):
+        kept[name] = "***"
     values = "\n".join(kept.values())
     for text in [secret.decode("latin-1") for secret in secrets]:
         if text in values:
@@ -127,6 +129,7 @@ def _kept_headers(headers: Headers, *, secrets: Sequence[bytes]) -> dict[str, st
     return kept
 
 
-@lru_cache(maxsize=1024)
-def _names_a_secret(name: str) -> bool:
-    return _SECRET_NAME.search(name) is not None
+@lru_cache(maxsize=256)
+def _names_of_secrets(names: tuple[str, ...]) -> list[str]:
+    """Those among the names of a request's headers. A provider always sends the same ones."""
+    return [name for name in names if _SECRET_NAME.search(name)]

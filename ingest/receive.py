@@ -36,6 +36,7 @@ from ingest.problems import (
 )
 from ingest.receipts import Receipts, batch_reply, preferred_wait
 from ingest.recorder import Recorder
+from ingest.refusals import RefusedRequests
 from ingest.sources import Source, Sources
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Receive:
     Args:
         published_keys: the keys of senders that publish them.
         replies: to handshakes.
+        refused: keeps a sample of what is refused.
         public_url: what our address is to senders; some of them sign it.
     """
 
@@ -60,6 +62,7 @@ class Receive:
         policy: EgressPolicy,
         published_keys: PublishedKeys,
         replies: Replies,
+        refused: RefusedRequests,
         public_url: str | None,
         clock: Clock,
     ) -> None:
@@ -70,6 +73,7 @@ class Receive:
         self._policy = policy
         self._published_keys = published_keys
         self._replies = replies
+        self._refused = refused
         self._public_url = public_url
         self._clock = clock
 
@@ -99,6 +103,7 @@ class Receive:
             if answer is not None:
                 return await self._replies.reply(answer)
         if refusal is not None:
+            self._refused.note(source, request, refusal)
             raise refusal
         _check_json(source, document)
         bodies = None if source.batch is None else events_of(source.batch, document)

@@ -25,7 +25,7 @@ from infra.ledger import Ledger
 from infra.links import Links
 from infra.redis_client import connect, connect_sync, memory
 from infra.settings import Settings, SettingsError
-from ingest.api.jwks import callback_keys_of
+from infra.signatures import callback_keys_of
 from ingest.app import create_app
 from ingest.sources import Sources, load_sources
 from worker.callbacks.deliver import Sender
@@ -123,7 +123,9 @@ def tell_start(settings: Settings, sources: Sources, port: int) -> None:
     for name in sources.without_secret:
         log.warning("source %s has no secret: everything that it sends is refused", name)
     for name in sources.open_to_secrets:
-        log.warning("source %s lets anybody bring a secret: take handshake = open out when it is set up", name)
+        log.warning(
+            "source %s lets anybody bring a secret: take handshake = open out when it is set up", name
+        )
     for variable in sources.ignored:
         log.warning("%s reads like a source's key, and there is no such source", variable)
     if settings.public_url is None:
@@ -273,7 +275,9 @@ def sender_of(settings: Settings, sources: Sources) -> Sender:
 
 def receivers_of(settings: Settings) -> Receivers:
     """What keeps them apart: a receiver that fails is tried about as often as a single callback to it would be."""
-    probe_every = min(settings.callback_schedule[0], _PROBE_AT_MOST) * 0.8  # a first wait may be so much shorter
+    probe_every = (
+        min(settings.callback_schedule[0], _PROBE_AT_MOST) * 0.8
+    )  # a first wait may be so much shorter
     return Receivers(probe_every=probe_every.total_seconds(), rate=settings.callback_rate)
 
 

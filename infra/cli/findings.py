@@ -13,8 +13,8 @@ from infra.cli.tables import counted, relative
 from infra.ledger.overview import LiveWorker
 from infra.ledger.reading import QueueCounts
 from infra.ledger.records import HandlerEntry
-from infra.settings import Settings
-from infra.signatures import Scheme, SchemeError, whsec_key
+from infra.settings import Settings, SettingsError
+from infra.signatures import Scheme, SchemeError, callback_keys_of, whsec_key
 from infra.store import Facts
 from ingest.sources import Sources
 
@@ -89,6 +89,7 @@ def of_settings(settings: Settings, sources: Sources) -> Iterator[Finding]:
             "put a long random one first, and take the short one out after HOOKLINE_LINK_TTL",
         )
     yield from _of_callback_secrets(settings, sources)
+    yield from _of_private_keys(settings)
     if settings.public_url is None:
         yield _warning(
             "HOOKLINE_PUBLIC_URL is not set: links are paths, and callbacks carry none",
@@ -116,6 +117,13 @@ def _of_callback_secrets(settings: Settings, sources: Sources) -> Iterator[Findi
             f"HOOKLINE_CALLBACK_SECRET has fewer than {_SHORTEST_CALLBACK_KEY} bytes: outcomes can be forged",
             "put a new one first, tell the receivers, and take the short one out",
         )
+
+
+def _of_private_keys(settings: Settings) -> Iterator[Finding]:
+    try:
+        callback_keys_of(settings)
+    except SettingsError as error:
+        yield _error(str(error), "take a line of `hookline keys new`")
 
 
 def of_sources(sources: Sources, settings: Settings) -> Iterator[Finding]:

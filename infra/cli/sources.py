@@ -1,4 +1,4 @@
-"""``hookline sources``: the senders that are trusted. Needs no Redis, and shows no secret but one that is asked for."""
+"""``hookline sources``: the senders that are trusted. Shows no secret but one that is asked for; only `diagnose` needs Redis."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -6,12 +6,17 @@ from urllib.parse import urlsplit
 import click
 
 from infra.cli.dev_state import environment_here
-from infra.cli.looking import NotFound
-from infra.cli.tables import print_facts, print_json, print_table
+from infra.cli.looking import NotFound, look
+from infra.cli.tables import counted, print_facts, print_json, print_table, printable
+from infra.clock import SystemClock, rfc3339
 from infra.expressions import Document, Expression
 from infra.hidden_text import reveal
+from infra.ledger import Ledger
 from infra.settings import Settings
+from ingest.diagnose import diagnose
+from ingest.refusals import RefusedRequests, Sample
 from ingest.sources import Source, Sources, load_sources
+from ingest.views import diagnosis_view
 
 
 @click.group(name="sources")
@@ -45,9 +50,7 @@ def list_sources(as_json: bool) -> None:
 def show_source(name: str, as_json: bool) -> None:
     """One source, and the address to paste at its sender."""
     settings, sources = _load()
-    source = sources.get(name)
-    if source is None:
-        raise NotFound(f"no source {name}; there are: {', '.join(sorted(sources.by_name)) or 'none'}")
+    source = _named(name, sources)
     view = source_view(source, settings)
     if as_json:
         print_json(view)
@@ -67,6 +70,35 @@ def show_source(name: str, as_json: bool) -> None:
     )
     if settings.public_url is None:
         click.echo("\nHOOKLINE_PUBLIC_URL is not set, so the address is only a path.", err=True)
+
+
+@command.command(name="diagnose")
+@click.argument("name")
+@click.option("--try", "ask", is_flag=True, help="Ask for a secret, and try that one too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def diagnose_source(name: str, ask: bool, as_json: bool) -> None:
+    """Why the last requests of source NAME were refused, and what would let them pass."""
+    settings, sources = _load()
+    source = _named(name, sources)
+    tried = click.prompt("A secret to try", hide_input=True, err=True) if ask else None
+
+    async def read(ledger: Ledger) -> list[Sample]:
+        refused = RefusedRequests(ledger.refusals, sources, settings, SystemClock())
+        return await refused.of(name)
+
+    found = diagnose(look(read), source, sources, tried=tried)
+    if as_json:
+        print_json({"source": name, "items": [diagnosis_view(each) for each in found]})
+    elif not found:
+        click.echo(f"no request of {name} was refused in the last hour")
+    for each in [] if as_json else found:
+        click.echo(printable(f"{rfc3339(each.received_at)}  {counted(each.size, 'byte')}: {each.because}"))
+        for line in each.holds:
+            click.echo(printable(f"  {line}"))
+        for cure in each.cures:
+            click.echo(printable(f"  → {cure}"))
+        if each.cut_short:
+            click.echo("  There was more to try than time.")
 
 
 @command.command(name="reveal")
@@ -102,6 +134,13 @@ def source_view(source: Source, settings: Settings) -> dict[str, Any]:
 def _load() -> tuple[Settings, Sources]:
     settings = Settings.load(environment_here())
     return settings, load_sources(settings, environment_here())
+
+
+def _named(name: str, sources: Sources) -> Source:
+    source = sources.get(name)
+    if source is None:
+        raise NotFound(f"no source {name}; there are: {', '.join(sorted(sources.by_name)) or 'none'}")
+    return source
 
 
 def _callback(expression: Expression) -> str:

@@ -10,7 +10,7 @@ import zlib
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from hashlib import blake2s
+from hashlib import blake2s, sha256
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final, NamedTuple
 
@@ -61,8 +61,8 @@ def plain(text: str) -> str:
 
 
 def digest(body: bytes) -> str:
-    """Stands for a body; 22 characters."""
-    return urlsafe_b64encode(blake2s(body, digest_size=16).digest()).decode().rstrip("=")
+    """Stands for a body; 22 characters. SHA-256, for processors know it by heart."""
+    return urlsafe_b64encode(sha256(body).digest()[:16])[:22].decode()
 
 
 def seen_key(source: str, provider_event_id: str) -> str:

@@ -210,8 +210,8 @@ class System:
         return [run for run in runs if job_id in (None, run.job_id)]
 
     def keys(self) -> set[bytes]:
-        """The name of everything in Redis."""
-        return set(self.redis.scan_iter("*"))
+        """The name of everything in Redis, but for samples of what was refused."""
+        return {key for key in self.redis.scan_iter("*") if not key.startswith(b"hookline:refused:")}
 
     def open_gate(self, name: str) -> None:
         """Let the handlers at that gate go on."""

@@ -87,12 +87,11 @@ def test_one_dead_receiver_starves_nobody(build: Callable[..., System], inbox: I
     house.web()
     house.worker()
     delays(house, inbox, f"warm-{kind}")
-    alone = delays(house, inbox, f"alone-{kind}")
     dead = {"hanging": lambda: hanging(inbox, "hangs"), "refusing": refusing, "resetting": resetting}[kind]
     with dead() as url:
         submit_many(house, url, DEAD)
         beside = delays(house, inbox, f"beside-{kind}")
-        assert median(beside) <= max(3 * median(alone), 0.5), (median(beside), median(alone))
+        assert median(beside) < 2, beside  # behind a dead one they would wait for its deadline at least
         if kind == "hanging":
             inbox.wait_for("hangs", 1)
             assert len(inbox.posts("hangs")) < DEAD / 2
@@ -109,7 +108,7 @@ def test_a_dead_hook_does_not_hold_up_another_of_its_host(build: Callable[..., S
             for number in range(BATCH)
         ]
         assert house.submit(jobs).status_code == 202
-        assert max(delays(house, inbox, "living-hook", 10)) < 1.5
+        assert max(delays(house, inbox, "living-hook", 10)) < 2  # the deadline of one
 
 
 def test_every_attempt_is_one_post_and_ends_by_the_deadline(

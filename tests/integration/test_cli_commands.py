@@ -5,7 +5,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,24 @@ def test_help_names_every_command(house: House) -> None:
     assert done.returncode == 0
     for name in ("dev", "web", "worker", "serve", "send", "sources", "jobs", "events", "doctor"):
         assert f"  {name} " in done.stdout
+
+
+def test_a_request_that_was_refused_is_looked_into(house: House) -> None:
+    assert house.call("send", "github", "--secret", "the-previous-secret").exit_code == 1
+
+    (item, *_) = eventually(lambda: house.told("sources", "diagnose", "github")["items"])
+    tried = house.call("sources", "diagnose", "github", "--try", text="the-previous-secret\n")
+
+    assert (item["because"], item["holds"]) == ("no secret of the source makes this signature", [])
+    assert "The secret that you gave would hold." in tried.stdout
+    assert "the-previous-secret" not in tried.output
+    assert house.call("sources", "diagnose", "make").exit_code == 1
+
+
+def eventually(look: Callable[[], list[Any]]) -> list[Any]:
+    """What there is, once there is something."""
+    ends = time.monotonic() + 20
+    while not (found := look()):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    return found

@@ -74,7 +74,9 @@ def in_box(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             registry, executor=ThreadPoolExecutor(1), effects=effects, services=services, http=HTTPClients(), clock=ManualClock(START),
             jitter=lambda: 0.5,
         )  # fmt: skip
-        isolation = Isolation(runner, Children(setup, slots=slots, effects=effects, services=services), threads=1)
+        isolation = Isolation(
+            runner, Children(setup, slots=slots, effects=effects, services=services), threads=1
+        )
         try:
             async with asyncio.timeout(60):
                 await test(Box(isolation, registry, effects))

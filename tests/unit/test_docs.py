@@ -3,7 +3,6 @@
 import re
 import tomllib
 from collections.abc import Iterator
-from inspect import signature
 from pathlib import Path
 
 import click
@@ -11,7 +10,8 @@ import pytest
 from starlette.routing import Route
 
 from handlers import Context
-from handlers.registry import Registry, default_registry
+from handlers.decorator import Options
+from handlers.registry import default_registry
 from infra.cli import hookline
 from infra.redis_client import memory
 from infra.settings import Settings, documented_settings
@@ -86,9 +86,11 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
 
 
 def test_the_map_has_every_page() -> None:
-    linked = set(re.findall(r"\]\(([\w./-]+\.md)\)", text_of(ROOT / "docs" / "index.md")))
-    pages = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")}
-    assert pages - {"index.md"} <= linked
+    linked = set()
+    for index in ROOT.glob("docs/**/index.md"):
+        links = re.findall(r"\]\(([\w./-]+\.md)\)", text_of(index))
+        linked |= {(index.parent / link).resolve() for link in links}
+    assert set(ROOT.glob("docs/**/*.md")) - {ROOT / "docs" / "index.md"} <= linked
 
 
 # -- examples ----------------------------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ def test_what_is_said_to_be_missing_is_missing() -> None:
     there = {
         *routes(),
         *(field.metadata["variable"] for field in documented_settings()),
-        *signature(Registry.handler).parameters,
+        *Options.__annotations__,
         *(name for name in vars(Context) if not name.startswith("_")),
     }
     said = re.findall(r"`([^`]+)`", status("What is not there yet"))

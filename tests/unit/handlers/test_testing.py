@@ -133,6 +133,7 @@ PAYLOADS: dict[str, Any] = {
     "adyen": {"notificationItems": [{"NotificationRequestItem": {"pspReference": "1"}}]},
     "microsoft-graph": {"value": [{"id": "1"}]},
     "mailgun": {"event-data": {"id": "1"}},
+    "linear": {"webhookTimestamp": int(START.timestamp() * 1000)},
 }
 
 

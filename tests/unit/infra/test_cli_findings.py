@@ -77,6 +77,7 @@ def test_sound_settings_give_no_finding() -> None:
         ({"HOOKLINE_CALLBACK_SECRET": "", "HOOKLINE_API_KEYS": "a:b"}, E, "POST /jobs"),
         ({"HOOKLINE_CALLBACK_SECRET": "plain"}, E, "HOOKLINE_CALLBACK_SECRET needs whsec_"),
         ({"HOOKLINE_CALLBACK_SECRET": "whsec_AAAAAAAAAAAAAAAAAAAAAA=="}, W, "fewer than 24 bytes"),
+        ({"HOOKLINE_CALLBACK_PRIVATE_KEY": "whsk_AAAA"}, E, "HOOKLINE_CALLBACK_PRIVATE_KEY"),
     ],
 )
 def test_a_setting_that_is_missing_or_weak_is_told(
@@ -125,7 +126,7 @@ def test_a_source_that_takes_a_secret_from_anybody_is_told() -> None:
 
 def test_a_source_that_believes_everybody_is_told() -> None:
     settings, sources = settings_of(SOUND_SETTINGS, '[lan]\nprovider = "none"\n')
-    assert_told(list(of_sources(sources, settings)), W, "source lan", "url-secret")
+    assert_told(list(of_sources(sources, settings)), W, "source lan", "signed by nobody")
 
 
 @pytest.mark.parametrize(("window", "told"), [("2h", False), ("90m", True)])
@@ -138,7 +139,7 @@ def test_a_tolerance_that_outlives_the_window_is_told(window: str, told: bool) -
     settings, sources = settings_of(environ)
     found = list(of_sources(sources, settings))
     if told:
-        assert_told(found, W, "source slack", "shorten its tolerance")
+        assert_told(found, W, "source slack", "HOOKLINE_DEDUP_WINDOW")
     else:
         assert found == []
 

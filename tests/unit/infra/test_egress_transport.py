@@ -80,6 +80,7 @@ def test_the_requests_own_extensions_change_neither_name_nor_target() -> None:
 @pytest.mark.parametrize("host", ["other.example", "receiver.example.evil.example"])
 def test_a_certificate_of_another_name_does_not_hold(host: str) -> None:
     """F68: it may be mended, so it is tried again."""
+
     async def scenario() -> None:
         async with Server().running(certified()) as server:
             async with guarded_client(
@@ -94,6 +95,7 @@ def test_a_certificate_of_another_name_does_not_hold(host: str) -> None:
 
 def test_a_receiver_that_speaks_no_tls_is_unreachable() -> None:
     """F68."""
+
     async def scenario() -> None:
         async with (
             Server().running() as server,
@@ -168,6 +170,7 @@ def test_localhost_over_http_reaches_listed_addresses_only() -> None:
 
 def test_a_name_with_many_addresses_costs_a_bounded_effort() -> None:
     """U175."""
+
     async def scenario() -> None:
         async with Server().running(certified()) as server:
             answers = ["127.0.0.1"] * MAX_ANSWERS + ["10.0.0.1"] * 500
@@ -193,6 +196,7 @@ def test_a_name_without_an_address_may_have_one_later(
     resolve: Callable[[str, int], Awaitable[Sequence[str]]],
 ) -> None:
     """F67."""
+
     async def scenario() -> None:
         async with guarded_client(EgressPolicy(allow=LISTED), resolve=resolve, tls=trusting()) as client:
             with pytest.raises(NameUnresolved, match="name"):
@@ -305,6 +309,7 @@ def test_a_refused_url_asks_nobody() -> None:
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A068."""
+
     async def scenario() -> None:
         async with Server().running() as server, Server().running() as proxy:
             for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):

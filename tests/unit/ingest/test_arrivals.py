@@ -145,7 +145,6 @@ def test_the_handler_says_where_the_ordering_key_stands() -> None:
     assert kept({"order": 7}).ordering_key is None
 
 
-
 # -- headers -----------------------------------------------------------------------------------------------------------
 
 

@@ -150,6 +150,7 @@ def test_a_delivered_callback_is_signed_by_every_secret() -> None:
 
 def test_each_attempt_has_the_same_id_and_body_but_a_time_of_its_own() -> None:
     """F52: on one connection, if the receiver keeps it."""
+
     async def scenario() -> None:
         clock = ManualClock(NOW)
         receiver = Receiver(answer("500 Oops"))
@@ -197,6 +198,7 @@ def test_410_ends_it() -> None:
 )
 def test_a_redirect_is_a_failure_and_never_followed(status: str, location: str) -> None:
     """F61, A066: where it points to is not called."""
+
     async def scenario() -> None:
         canary = Receiver(answer("200 OK"))
         async with canary.running(), GuardedTransport(POLICY) as client:
@@ -239,6 +241,7 @@ def test_a_receiver_that_does_not_answer_costs_a_deadline_at_the_most(behave: Be
 
 def test_a_closed_port_is_tried_again() -> None:
     """F64."""
+
     async def scenario() -> Delivery:
         receiver = Receiver(answer("200 OK"))
         async with receiver.running():
