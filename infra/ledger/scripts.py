@@ -18,8 +18,6 @@ from infra.ledger.keys import lua_table
 
 BATCH: Final = 100  # items a script: it keeps Redis for some two milliseconds
 
-_PATIENCE_SECONDS: Final = 5.0  # of a dedicated connection, for one round trip
-
 Argument = str | bytes | int
 Call = tuple[str, Sequence[Argument]]  # a script's name and its arguments
 
@@ -119,11 +117,15 @@ class Scripts:
 class DedicatedScripts(Scripts):
     """Runs scripts over one connection, one call at a time, for a quarter of what a pool costs.
 
-    A connection that breaks, or keeps a call waiting for five seconds, is given up; the next call opens another.
+    A connection that breaks, or keeps a call waiting, is given up; the next call opens another.
+
+    Args:
+        patience: for one round trip, in seconds.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, patience: float = 5.0) -> None:
         super().__init__(redis)
+        self._patience = patience
         self._connection = cast("Any", redis.connection_pool).make_connection()
         self._connection.socket_timeout = None  # a round trip has one limit, not each of its parts
 
@@ -133,7 +135,7 @@ class DedicatedScripts(Scripts):
     async def _replies(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         packed = [piece for command in commands for piece in self._connection.pack_command(*command)]
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 await self._connection.send_packed_command(packed)
                 return [await self._reply() for _ in commands]
         except BaseException:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -95,6 +95,27 @@ def test_a_client_that_goes_away_in_its_body_is_noticed(before: list[Message]) -
 )
 def test_a_body_has_one_deadline_in_all(sender: Sender) -> None:
     assert code(sender, seconds=0.05) == (408, "body_timeout")
+
+
+def test_who_is_cancelled_while_reading_is_cancelled_and_not_late() -> None:
+    async def check() -> None:
+        reading = asyncio.create_task(read_body({"headers": []}, Sender(), limit=10, seconds=10))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    asyncio.run(check())
+
+
+def test_a_task_whose_body_was_late_can_go_on() -> None:
+    async def check() -> int:
+        with pytest.raises(Problem):
+            await read_body({"headers": []}, Sender(), limit=10, seconds=0.01)
+        await asyncio.sleep(0.02)
+        return cast("asyncio.Task[Any]", asyncio.current_task()).cancelling()
+
+    assert asyncio.run(check()) == 0
 
 
 def test_compression_is_refused_before_anything_is_read() -> None:
