@@ -123,7 +123,7 @@ def closed_loop(endpoint: Endpoint, seconds: int, *, place: Workshop | None = No
 
 
 class _ClosedLoop:
-    """wrk, run after run; it sends no request twice.
+    """wrk, run after run; no server sees a request twice.
 
     Args:
         seconds: of all runs together.
@@ -134,16 +134,14 @@ class _ClosedLoop:
         self._endpoint = endpoint
         script = str(Path(__file__).with_name("replay.lua"))
         self._wrk = [_wrk(), "-t1", f"-c{CONNECTIONS}", "--timeout", "30s", "-s", script]
-        requests, length = _requests(seconds * _FASTEST_RATE)
+        requests, length = _requests(shop.requests_sent + seconds * _FASTEST_RATE)
         self._target = [f"http://127.0.0.1:{port}", "--", str(requests), str(length)]
-        self._sent = 0
 
     def run(self, seconds: int) -> Load:
         """As many as it takes in so many seconds."""
-        told = _told(
-            self._shop, self._endpoint, [*self._wrk, f"-d{seconds}s", *self._target, str(self._sent)]
-        )
-        self._sent += told["requests"] + CONNECTIONS  # each connection has read one more
+        command = [*self._wrk, f"-d{seconds}s", *self._target, str(self._shop.requests_sent)]
+        told = _told(self._shop, self._endpoint, command)
+        self._shop.requests_sent += told["requests"] + CONNECTIONS  # each connection has read one more
         return Load(rate=told["requests"] / told["seconds"], p50=told["p50"], p99=told["p99"])
 
 

@@ -97,6 +97,7 @@ class Workshop:
     Attributes:
         redis: a client of the server.
         folder: for files of this experiment.
+        requests_sent: how many of the prepared requests the server has seen; sent again, they would be duplicates.
     """
 
     def __init__(self, folder: Path, server: EmbeddedServer) -> None:
@@ -104,6 +105,7 @@ class Workshop:
         self.url = server.url
         self.version = server.version
         self.redis = connect_sync(server.url)
+        self.requests_sent = 0
         self._started = 0
 
     def environment(self, **more: str | int | Path) -> dict[str, str]:

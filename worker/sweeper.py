@@ -63,8 +63,11 @@ class Sweeper:
                 wait = self._interval * (1.25 + self._spread / 4)
                 continue
             try:
-                await self.sweep()
-                await tell(self._ledger.redis, f"swept {self._id}")
+                found = await self._ledger.jobs.patrol()
+                if not found.quiet:
+                    await self.sweep()
+                if found.workers > 1:
+                    await tell(self._ledger.redis, f"swept {self._id}")
             except LedgerError as error:
                 log.error("lost work could not be looked for: %s", error)
             wait = self._interval

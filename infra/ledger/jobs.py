@@ -41,6 +41,14 @@ class Takeover:
 
 
 @dataclass(frozen=True, slots=True)
+class Patrol:
+    """What a short look found: whether there is nothing to sweep, and how many workers live."""
+
+    quiet: bool
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What one round trip of a worker gave: jobs to run, and whether a callback waits to be sent."""
 
@@ -175,6 +183,17 @@ class Jobs:
         """
         count, wait = await self._scripts.run("promote", BATCH, *queues)
         return count, None if wait < 0 else timedelta(milliseconds=wait)
+
+    async def patrol(self) -> Patrol:
+        """Whether there is anything to sweep or to retire at all.
+
+        Raises:
+            LedgerError: not confirmed.
+        """
+        quiet, workers = await self._scripts.run(
+            "patrol", milliseconds(min(self._retention, self._dead_retention))
+        )
+        return Patrol(bool(quiet), workers)
 
     async def sweep(self, *, patience: timedelta) -> int:
         """Look at open jobs and pending callbacks, and mend what stands nowhere. Returns how much was mended.

@@ -195,6 +195,7 @@ ACTS: dict[str, Act] = {
     "postpone": lambda bench, world: bench.ledger.callbacks.postpone([world.leased], NOW),
     "redeliver": _redeliver,
     "refuse": lambda bench, world: bench.ledger.refusals.keep("acme", b"a sample"),
+    "patrol": lambda bench, world: bench.ledger.jobs.patrol(),
     "sweep": direct("sweep", 100, 0),
     "sweep_callbacks": direct("sweep_callbacks", 100),
     "rebuild": direct("rebuild", 1000, 3600, 3600),

@@ -8,7 +8,7 @@ import pytest
 
 from infra.ledger import keys
 from infra.ledger.jobs import CRASH_CAP
-from infra.ledger.records import Claim, JobStatus, Retried
+from infra.ledger.records import CallbackStatus, Claim, JobStatus, Retried
 from tests.conftest import Store
 from tests.integration.ledger_bench import CALLBACK_URL, ERROR, FINISHED, HOUR, Bench, arrival, on
 
@@ -407,5 +407,39 @@ def test_the_work_goes_on_after_everything_but_the_events_was_lost(ledger_store:
             event.job_id
         ]
         assert await bench.run_all() == [event.job_id]
+
+    on(ledger_store, scenario)
+
+
+def test_a_patrol_finds_quiet_only_where_no_walk_has_anything_to_do(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        async def quiet() -> bool:
+            return (await bench.ledger.jobs.patrol()).quiet
+
+        assert not await quiet()  # the marks are missing
+        await bench.sweep()
+        assert await quiet()
+        claim = await bench.take(callback_url=CALLBACK_URL)
+        assert not await quiet()
+        await bench.settle(FINISHED, claim)
+        assert not await quiet()  # a callback waits
+        (due,) = await bench.due()
+        await bench.record(due, CallbackStatus.DELIVERED)
+        assert await quiet()
+        await bench.renew("w7")
+        assert (await bench.ledger.jobs.patrol()).workers == 2
+        await bench.die("w7")
+        assert not await quiet()
+
+    on(ledger_store, scenario)
+
+
+def test_a_patrol_sees_what_is_past_its_retention(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.settle(FINISHED, await bench.take())
+        await bench.sweep()
+        assert (await bench.ledger.jobs.patrol()).quiet
+        await bench.client.zadd(keys.JOBS, {b"job_old": 1})
+        assert not (await bench.ledger.jobs.patrol()).quiet
 
     on(ledger_store, scenario)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from infra.ledger.jobs import Takeover
+from infra.ledger.jobs import Patrol, Takeover
 from worker.sweeper import Sweeper
 
 INTERVAL = timedelta(milliseconds=20)
@@ -15,7 +15,9 @@ INTERVAL = timedelta(milliseconds=20)
 class Swept:
     """A ledger that counts its sweepers, and lets them hear each other."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, quiet: bool = False) -> None:
+        self.count, self.quiet = count, quiet
+        self.told = 0
         self.sweeps = [0] * count
         self.sweepers = [
             Sweeper(self._ledger(number), queues=(), interval=INTERVAL, spread=number / count)
@@ -23,6 +25,7 @@ class Swept:
         ]
 
     async def publish(self, _: str, message: str) -> None:
+        self.told += 1
         for sweeper in self.sweepers:
             sweeper.heard_of(message.removeprefix("swept "))
 
@@ -34,7 +37,10 @@ class Swept:
         async def nothing(**_: object) -> int:
             return 0
 
-        jobs = SimpleNamespace(take_over=take_over, sweep=nothing, retire=nothing)
+        async def patrol() -> Patrol:
+            return Patrol(self.quiet, self.count)
+
+        jobs = SimpleNamespace(patrol=patrol, take_over=take_over, sweep=nothing, retire=nothing)
         return SimpleNamespace(jobs=jobs, redis=self)
 
 
@@ -62,3 +68,15 @@ def test_when_it_is_heard_of_no_more_another_does() -> None:
     asyncio.run(main())
     assert swept.sweeps[0] > 0
     assert swept.sweeps[1] + swept.sweeps[2] > 0
+
+
+def test_where_there_is_nothing_nobody_walks() -> None:
+    swept = Swept(2, quiet=True)
+    asyncio.run(sweeping(swept.sweepers, 0.1))
+    assert (sum(swept.sweeps), swept.told > 0) == (0, True)
+
+
+def test_who_is_alone_tells_nobody() -> None:
+    swept = Swept(1)
+    asyncio.run(sweeping(swept.sweepers, 0.1))
+    assert (swept.sweeps[0] > 0, swept.told) == (True, 0)
