@@ -221,6 +221,7 @@ def oracles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
     return ask
 
 
+@pytest.mark.slow
 def test_the_libraries_of_npm_agree(house: System, oracles: Callable[[Any], Any]) -> None:
     url = f"{PUBLIC_URL}/hooks/square"
     squared = ours("square", SECRET, EVENT, url=url)

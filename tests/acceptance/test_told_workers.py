@@ -23,9 +23,10 @@ def system(build: Callable[..., System]) -> System:
 
 
 def begun(system: System, wait_until: Callable[..., Any], type: str, callback_url: str | None = None) -> str:
-    """A job that runs by now, and whose gate stays shut."""
+    """A job that runs by now, and whose gate stays shut; its worker listens to what it is told."""
     job_id = submit(system, type, {"gate": f"shut-{type}"}, callback_url)
     wait_until(lambda: system.runs(job_id), 20)
+    wait_until(lambda: system.redis.pubsub_channels("rq:pubsub:*"), 20)
     return job_id
 
 
@@ -56,7 +57,7 @@ def assert_goes_on(system: System, worker: Spawned) -> None:
 def test_a_canceled_job_stops_and_its_worker_goes_on(
     system: System, inbox: Inbox, wait_until: Callable[..., Any], type: str
 ) -> None:
-    """F49: a coroutine is interrupted, a process killed; a thread is told, and given up when it does not listen."""
+    """A coroutine is interrupted, a process killed; a thread is told, and given up when it does not listen."""
     worker = system.worker()
     job_id = begun(system, wait_until, type, inbox.url(f"canceled-{type}"))
     (run,) = system.runs(job_id)

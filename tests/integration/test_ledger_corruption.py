@@ -332,11 +332,7 @@ SPOILING = [
 ]
 
 
-COMMON = [
-    spoil
-    for spoil in SPOILING
-    if spoil.name in {"deletion", "a text", "garbage in its fields", "other members"}
-]
+COMMON = [spoil for spoil in SPOILING if spoil.name in {"deletion", "a text"}]
 
 
 async def heal(bench: Bench, world: World) -> None:

@@ -60,6 +60,7 @@ def test_a_finished_job_takes_few_commands(valkey_store: Store, callback_url: st
     on(valkey_store, scenario)
 
 
+@pytest.mark.slow
 def test_a_finished_job_takes_little_memory(valkey_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         async def used() -> int:
