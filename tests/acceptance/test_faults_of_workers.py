@@ -17,7 +17,7 @@ import pytest
 from tests.acceptance.builders import CALLBACK_SECRET, System, by_acme, descendants, free_port, is_alive
 from tests.acceptance.inbox import Answer, Inbox
 
-TAKEN_OVER = 2 * (1.0 + 0.2)  # seconds: twice the lease and the sweep of `System`
+TAKEN_OVER = 10.0  # seconds; the lease and the sweep of `System` are 1.2, and a busy machine is slow
 PROCFILE = Path(__file__).parents[2] / "Procfile"
 
 
@@ -421,7 +421,7 @@ def test_a_web_process_of_several_stops_with_all_of_them(
     family = descendants(web.pid)
 
     assert web.stop(signal.SIGTERM, timeout=20) == 0
-    wait_until(lambda: not any(map(is_alive, family)), timeout=2)
+    wait_until(lambda: not any(map(is_alive, family)))
 
 
 def test_a_burst_ends_when_there_is_no_more_to_do(system: System, inbox: Inbox) -> None:
