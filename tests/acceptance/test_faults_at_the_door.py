@@ -164,7 +164,7 @@ def test_after_the_window_the_same_event_is_a_new_one(
     status, first = send()
     assert status == 202
     assert send() == (200, first)
-    second = wait_until(lambda: (told := send())[0] == 202 and told[1], timeout=3)
+    second = wait_until(lambda: (told := send())[0] == 202 and told[1], timeout=15)
     assert_each_ran_once(system, inbox, "window", {first, second})
 
 

@@ -119,7 +119,7 @@ def test_slow_clients_are_let_go_and_slow_nobody_down(
     """F77, F78: headers, or a body, that come byte by byte."""
     alone = sending_takes(house)
     with dripping(house, count, head) as ended:
-        assert sending_takes(house) <= 3 * alone + 0.005
+        assert sending_takes(house) <= 3 * alone + 0.05
         wait_until(lambda: len(ended) == count, timeout=1.5 * limit)
     assert min(seconds for seconds, _ in ended) >= limit - 1
     assert all(answer.startswith(b"HTTP/1.1 408 ") and code in answer for _, answer in ended)
@@ -142,7 +142,7 @@ def test_a_backlog_is_worked_off_while_more_comes_in(
 
     worker = system.worker()
     idle = memory(worker.pid)
-    assert sending_takes(system) <= 3 * alone + 0.005
+    assert sending_takes(system) <= 3 * alone + 0.05
     held_then, worked_then = memory(web.pid), memory(worker.pid)
 
     def statuses() -> Counter[bytes]:
