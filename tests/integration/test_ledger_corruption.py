@@ -407,7 +407,16 @@ def test_a_spoilt_key_harms_nobody_else(
 @pytest.mark.slow
 @pytest.mark.parametrize("spoil", SPOILING, ids=lambda spoil: spoil.name)
 @pytest.mark.parametrize("act", ACTS)
-def test_a_spoilt_key_harms_nobody_else_on_any_server(
-    act: str, spoil: Spoiling, ledger_store: Store, touched: Touched
+def test_a_spoilt_key_harms_nobody_else_in_whatever_way(
+    act: str, spoil: Spoiling, valkey_store: Store, touched: Touched
 ) -> None:
-    on(ledger_store, lambda bench: spoil_each_key(bench, act, spoil, touched[act]))
+    on(valkey_store, lambda bench: spoil_each_key(bench, act, spoil, touched[act]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", ACTS)
+def test_a_spoilt_key_harms_nobody_else_on_any_server(
+    act: str, ledger_store: Store, touched: Touched
+) -> None:
+    (deletion, _) = COMMON
+    on(ledger_store, lambda bench: spoil_each_key(bench, act, deletion, touched[act]))

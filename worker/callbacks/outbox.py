@@ -19,7 +19,7 @@ WAITING_MOST: Final = 256
 HURRIED_LEAST: Final = 64
 """So many that wait only for those before them keep all lines busy while more are being taken."""
 
-AWAY: Final = timedelta(seconds=15)
+AWAY: Final = timedelta(seconds=3)
 """So long is left alone what had to make room or waited in vain: its receiver is slow, and others are to have the room."""
 
 _MARGIN: Final = timedelta(seconds=15)
