@@ -226,6 +226,9 @@ def test_receivers_that_went_well_are_forgotten(monkeypatch: pytest.MonkeyPatch)
     assert len(world.receivers._hosts) <= 11
 
 
+DUST = 1e-6  # of sums of floating-point seconds
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(list(Result)), st.floats(0, 100), st.floats(0, 100), st.booleans()),
@@ -241,5 +244,5 @@ def test_whatever_happens_a_receiver_is_called_again_within_a_minute(
         receiver = OTHER if other else HOOK
         if world.wait(receiver) == 0:
             world.send(result, receiver, pause=pause)
-    assert world.wait(HOOK) <= 60
-    assert world.wait(OTHER) <= 60
+    assert world.wait(HOOK) <= 60 + DUST
+    assert world.wait(OTHER) <= 60 + DUST
