@@ -123,9 +123,8 @@ class Attempts:
             else:
                 outcome = await self._isolation.run(handler, claim, canceled=attempt.is_stopped)
             if attempt.stopped:
-                return (
-                    Released()
-                )  # changes nothing where it is not ours; where it is after all, it runs again
+                # Changes nothing where the job is not ours; where it is after all, it runs again.
+                return Released()
             if isinstance(outcome, Failed | Retried):
                 log.warning("%s %s %s", claim.source, claim.type, _word(outcome), extra={"error": outcome.error.public()})  # fmt: skip
             elif log.isEnabledFor(logging.INFO):

@@ -219,9 +219,8 @@ class Engine(BaseWorker):
     async def _claim(self, slots: int) -> Sequence[Claim]:
         self._may_have_jobs = False  # a job that comes from here on is told of
         try:
-            turn = await self._ledger.jobs.turn(
+            claims = await self._ledger.jobs.claim(
                 self.name,
-                (),
                 sequence=self._sequence + 1,
                 slots=slots,
                 queues=self._names,
@@ -232,8 +231,8 @@ class Engine(BaseWorker):
             self._may_have_jobs = True
             raise
         self._sequence += 1
-        self._may_have_jobs = self._may_have_jobs or len(turn.claims) == slots
-        return turn.claims
+        self._may_have_jobs = self._may_have_jobs or len(claims) == slots
+        return claims
 
     def _free_slots(self) -> int:
         if (

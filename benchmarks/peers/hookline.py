@@ -76,20 +76,19 @@ async def fill(finished: int, scheduled: int, callback_url: str | None) -> None:
     for first in range(0, scheduled, _BATCH):
         numbers = range(first, min(first + _BATCH, scheduled))
         await ledger().events.accept([arrival("noop", number, run_at=tomorrow) for number in numbers])
-    ended: list[Settlement] = []
-    for turn, first in enumerate(range(0, finished + _BATCH, _BATCH), start=1):
+    for sequence, first in enumerate(range(0, finished, _BATCH), start=1):
         numbers = range(first, min(first + _BATCH, finished))
-        if numbers:
-            await ledger().events.accept(
-                [arrival("noop", number, callback_url=callback_url) for number in numbers]
-            )
-        taken = await ledger().jobs.turn(
-            _FILLER, ended, sequence=turn, slots=_BATCH, queues=_QUEUES, lease=timedelta(minutes=1)
+        await ledger().events.accept(
+            [arrival("noop", number, callback_url=callback_url) for number in numbers]
+        )
+        taken = await ledger().jobs.claim(
+            _FILLER, sequence=sequence, slots=_BATCH, queues=_QUEUES, lease=timedelta(minutes=1)
         )
         ended = [
             Settlement(claim=claim, outcome=Finished(result="1"), handler="benchmarks:noop", max_attempts=5)
-            for claim in taken.claims
+            for claim in taken
         ]
+        await ledger().jobs.settle(_FILLER, ended)
     await ledger().workers.depart(_FILLER, queues=_QUEUES)
 
 

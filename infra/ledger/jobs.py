@@ -49,14 +49,6 @@ class Patrol:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What one round trip of a worker gave: jobs to run, and whether a callback waits to be sent."""
-
-    claims: tuple[Claim, ...]
-    callbacks_queued: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What a running handler said since the last report."""
 
@@ -76,18 +68,17 @@ class Jobs:
         self._retention = retention
         self._dead_retention = dead_retention
 
-    async def turn(
+    async def claim(
         self,
         worker: str,
-        settlements: Sequence[Settlement],
         *,
         sequence: int,
         slots: int,
         queues: Sequence[str],
         lease: timedelta,
         limits: Sequence[Argument] = (),
-    ) -> Turn:
-        """Settle what ended and claim what fits, in one round trip.
+    ) -> tuple[Claim, ...]:
+        """Take jobs to run.
 
         Args:
             sequence: the claim's number; repeated with the same number, it gives the same jobs.
@@ -97,8 +88,8 @@ class Jobs:
         Raises:
             LedgerError: not confirmed; to be repeated as it is.
         """
-        calls = self._settling(worker, settlements)
-        claiming: list[Argument] = [
+        now, *items = await self._scripts.run(
+            "claim",
             worker,
             sequence,
             min(slots, BATCH),
@@ -106,11 +97,10 @@ class Jobs:
             len(queues),
             *queues,
             *limits,
-        ]
-        replies = await self._scripts.run_all([*calls, ("claim", claiming)])
+        )
         claims = []
-        claimed_at = from_unix_milliseconds(int(replies[-1][0]))
-        for item in replies[-1][1:]:
+        claimed_at = from_unix_milliseconds(int(now))
+        for item in items:
             claim = self._claim(item, claimed_at)
             if claim is None:
                 log.error(
@@ -121,10 +111,10 @@ class Jobs:
                 )
             else:
                 claims.append(claim)
-        return Turn(tuple(claims), _called(replies[:-1]))
+        return tuple(claims)
 
     async def settle(self, worker: str, settlements: Sequence[Settlement]) -> bool:
-        """Settle only, as a worker does that claims nothing more. Returns whether a callback waits to be sent.
+        """Record what became of some jobs. Returns whether a callback waits to be sent.
 
         Raises:
             LedgerError: not confirmed; to be repeated as it is.

@@ -22,7 +22,7 @@ from infra.signatures.errors import (
 from infra.signatures.keys import KEY_ENCODINGS, read_shared_key
 from infra.signatures.parameters import one_of
 from infra.signatures.request import SignedRequest
-from infra.signatures.scheme import Covers, Scheme, Signed
+from infra.signatures.scheme import Covers, Draft, Scheme, Signed
 from infra.signatures.timestamps import Freshness
 
 
@@ -116,41 +116,17 @@ class BodySignature(Scheme):
         items = items_of(read_object(request.body), self.items)
         return b"\n".join(self._content(item) for item in items)
 
-    def sign(
-        self,
-        body: bytes,  # noqa: ARG002 - it stands in the body
-        keys: Sequence[bytes],
-        *,
-        now: datetime,  # noqa: ARG002
-        message_id: str | None = None,  # noqa: ARG002
-        method: str = "POST",  # noqa: ARG002
-        url: str | None = None,  # noqa: ARG002
-    ) -> dict[str, str]:
-        if not keys:
-            raise ValueError("needs a key")
-        return {}
-
-    def sign_request(
-        self,
-        body: bytes,
-        keys: Sequence[bytes],
-        *,
-        now: datetime,
-        message_id: str | None = None,
-        method: str = "POST",
-        url: str | None = None,
-    ) -> Signed:
-        headers = self.sign(body, keys, now=now, message_id=message_id, method=method, url=url)
+    def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
         try:
-            said = read_object(body)
+            said = read_object(draft.body)
             items = items_of(said, self.items)
         except (SignatureMalformed, SignatureMissing) as error:
             raise ValueError(f"can't be signed: {error}") from None
         for item in items:
             if self.timestamp is not None:
-                with_text_at(item, self.timestamp, self._freshness.write(now))
+                with_text_at(item, self.timestamp, self._freshness.write(draft.now))
             with_text_at(item, self.signature, self._make(item, keys[0]))
-        return Signed(headers=headers, body=json.dumps(said, ensure_ascii=False).encode("utf-8"), url=url)
+        return Signed(headers={}, body=json.dumps(said, ensure_ascii=False).encode("utf-8"), url=draft.url)
 
     def _make(self, item: dict[str, Any], key: bytes) -> str:
         if not self.fields:

@@ -40,7 +40,7 @@ from infra.signatures.keys import (
 from infra.signatures.parameters import header_name, one_of
 from infra.signatures.published import published_key
 from infra.signatures.request import SignedRequest
-from infra.signatures.scheme import Covers, Scheme, WantedKeys
+from infra.signatures.scheme import Covers, Draft, Scheme, Signed, WantedKeys
 
 _ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "PS256", "ES256")
 _LIFETIME = timedelta(minutes=5)  # of the tokens that we sign
@@ -170,41 +170,29 @@ class JsonWebToken(Scheme):
     def signed_content(self, request: SignedRequest) -> bytes | None:
         return Token.read(self._sent(request), self.algorithm).content if self.body_claim else None
 
-    def sign(
-        self,
-        body: bytes,
-        keys: Sequence[bytes],
-        *,
-        now: datetime,
-        message_id: str | None = None,
-        method: str = "POST",  # noqa: ARG002 - no claim holds it
-        url: str | None = None,
-    ) -> dict[str, str]:
-        if not keys:
-            raise ValueError("needs a key")
-        if self.needs_url and url is None:
-            raise ValueError("needs the url, for it is signed")
+    def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
         identity, own = self._taken_apart(keys[0])
         if own is None:
             raise ValueError("needs the private key: this secret only says whom to trust")
-        issued = int(now.timestamp())
+        issued = int(draft.now.timestamp())
         claims: dict[str, Any] = {
             "iat": issued,
             "nbf": issued,
             "exp": issued + int(_LIFETIME.total_seconds()),
         }
-        if message_id is not None:
-            claims["jti"] = message_id
+        if draft.message_id is not None:
+            claims["jti"] = draft.message_id
         for name, expected in self.claims.items():
-            claims[name] = self._filled(expected, url, identity)[0]
+            claims[name] = self._filled(expected, draft.url, identity)[0]
         if self.body_claim is not None:
-            claims[self.body_claim] = self._body_hash(body)
+            claims[self.body_claim] = self._body_hash(draft.body)
         head = {"alg": self.algorithm, "typ": "JWT"} | ({"kid": "hookline"} if self.keys_url else {})
         content = b".".join(token_part(json.dumps(part).encode()) for part in (head, claims))
         key = own if self._is_shared else private_key(own)
         token = content + b"." + token_part(self._algorithm.sign(content, key))
         word = "" if self.auth_scheme == "none" else "Bearer "
-        return {self.header: word + token.decode("ascii")}
+        headers = {self.header: word + token.decode("ascii")}
+        return Signed(headers=headers, body=draft.body, url=draft.url)
 
     def _sent(self, request: SignedRequest) -> bytes:
         sent = request.headers.only(self._header)

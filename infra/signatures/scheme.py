@@ -37,6 +37,17 @@ class Signed:
     url: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A request before it is signed."""
+
+    body: bytes = field(repr=False)
+    now: datetime
+    message_id: str | None
+    method: str
+    url: str | None = field(repr=False)
+
+
 class Scheme(Protocol):
     """One way to sign a request, with its parameters.
 
@@ -114,7 +125,6 @@ class Scheme(Protocol):
         None if they don't tell one event from another: a static key, or a body that isn't covered.
         """
 
-    @abstractmethod
     def sign(
         self,
         body: bytes,
@@ -125,17 +135,9 @@ class Scheme(Protocol):
         method: str = "POST",
         url: str | None = None,
     ) -> dict[str, str]:
-        """The headers that make a request valid, where the signature stands in headers; `sign_request` serves every scheme.
-
-        Args:
-            keys: newest first; all of them sign where the header can carry a list, else the first does.
-            message_id: needed where an id is signed.
-            url: needed where the URL is signed.
-
-        Raises:
-            ValueError: no key, a public one where a private one is needed, or an id or URL that is needed and missing
-                or malformed.
-        """
+        """The headers of `sign_request`: all that is needed where the signature stands in headers."""
+        signed = self.sign_request(body, keys, now=now, message_id=message_id, method=method, url=url)
+        return dict(signed.headers)
 
     def sign_request(
         self,
@@ -147,6 +149,23 @@ class Scheme(Protocol):
         method: str = "POST",
         url: str | None = None,
     ) -> Signed:
-        """The request that is valid: the arguments and errors of `sign`, and the signature wherever it stands."""
-        headers = self.sign(body, keys, now=now, message_id=message_id, method=method, url=url)
-        return Signed(headers=headers, body=body, url=url)
+        """The request that is valid, wherever its signature stands.
+
+        Args:
+            keys: newest first; all of them sign where the signature can be a list, else the first does.
+            message_id: needed where an id is signed.
+            url: needed where the URL is signed, or carries the key.
+
+        Raises:
+            ValueError: no key, a public one where a private one is needed, a body that can't carry the signature, or an
+                id or URL that is needed and missing or malformed.
+        """
+        if self.needs_secret and not keys:
+            raise ValueError("needs a key")
+        if self.needs_url and url is None:
+            raise ValueError("needs the url, for it is signed")
+        return self._signed(Draft(body=body, now=now, message_id=message_id, method=method, url=url), keys)
+
+    @abstractmethod
+    def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
+        """What `sign_request` returns, of a draft that has what the scheme needs."""

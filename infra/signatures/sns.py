@@ -22,7 +22,7 @@ from infra.signatures.errors import SecretMissing, SignatureMalformed, Signature
 from infra.signatures.keys import private_key, public_key, read_identity, split_identity
 from infra.signatures.published import certificate_key
 from infra.signatures.request import SignedRequest
-from infra.signatures.scheme import Covers, Scheme, Signed, WantedKeys
+from infra.signatures.scheme import Covers, Draft, Scheme, Signed, WantedKeys
 from infra.signatures.timestamps import Freshness
 
 _TOPIC = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}"
@@ -121,42 +121,22 @@ class SnsMessage(Scheme):
     def signed_content(self, request: SignedRequest) -> bytes | None:
         return self._content(read_object(request.body))
 
-    def sign(
-        self,
-        body: bytes,  # noqa: ARG002 - it stands in the body
-        keys: Sequence[bytes],
-        *,
-        now: datetime,  # noqa: ARG002
-        message_id: str | None = None,  # noqa: ARG002
-        method: str = "POST",  # noqa: ARG002
-        url: str | None = None,  # noqa: ARG002
-    ) -> dict[str, str]:
-        if not keys:
-            raise ValueError("needs a key")
-        return {}
-
-    def sign_request(
-        self,
-        body: bytes,
-        keys: Sequence[bytes],
-        *,
-        now: datetime,
-        message_id: str | None = None,
-        method: str = "POST",
-        url: str | None = None,
-    ) -> Signed:
-        headers = self.sign(body, keys, now=now, message_id=message_id, method=method, url=url)
+    def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
         topic, own = split_identity(keys[0])
         if own is None:
             raise ValueError("needs a private key: this secret only says whom to trust")
         try:
-            said = read_object(body)
-            said |= {"TopicArn": topic.decode("ascii"), "Timestamp": rfc3339(now), "SignatureVersion": "2"}
+            said = read_object(draft.body)
+            said |= {
+                "TopicArn": topic.decode("ascii"),
+                "Timestamp": rfc3339(draft.now),
+                "SignatureVersion": "2",
+            }
             content = self._content(said)
         except SignatureMalformed as error:
             raise ValueError(f"can't be signed: {error}") from None
         said["Signature"] = ENCODERS["base64"](make("rsa-sha256", private_key(own), content))
-        return Signed(headers=headers, body=json.dumps(said, ensure_ascii=False).encode("utf-8"), url=url)
+        return Signed(headers={}, body=json.dumps(said, ensure_ascii=False).encode("utf-8"), url=draft.url)
 
     def _content(self, said: dict[str, Any]) -> bytes:
         members = _MEMBERS.get(text_at(said, "Type"))

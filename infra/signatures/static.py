@@ -25,7 +25,7 @@ from infra.signatures.errors import (
 from infra.signatures.keys import read_shared_key
 from infra.signatures.parameters import header_name
 from infra.signatures.request import SignedRequest, form_fields
-from infra.signatures.scheme import Covers, Scheme, Signed
+from infra.signatures.scheme import Covers, Draft, Scheme, Signed
 
 _MOST_PARAMETERS = 100
 
@@ -118,20 +118,10 @@ class StaticKey(_Static):
     def _spelled(self, key: bytes) -> bytes:
         return b64encode(key) if self._auth_scheme == b"basic" else key
 
-    def sign(
-        self,
-        body: bytes,  # noqa: ARG002 - a static key signs nothing
-        keys: Sequence[bytes],
-        *,
-        now: datetime,  # noqa: ARG002
-        message_id: str | None = None,  # noqa: ARG002
-        method: str = "POST",  # noqa: ARG002
-        url: str | None = None,  # noqa: ARG002
-    ) -> dict[str, str]:
-        if not keys:
-            raise ValueError("needs a key")
+    def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
         credential = self._spelled(keys[0]).decode("utf-8", "surrogateescape")
-        return {self.header: f"{self.auth_scheme} {credential}" if self.auth_scheme else credential}
+        spoken = f"{self.auth_scheme} {credential}" if self.auth_scheme else credential
+        return Signed(headers={self.header: spoken}, body=draft.body, url=draft.url)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,32 +147,9 @@ class SecretInURL(_Static):
             raise SignatureMalformed("the URL's parameter is sent more than once", parameter=self.parameter)
         return sent[0]
 
-    def sign(
-        self,
-        body: bytes,  # noqa: ARG002 - it stands in the URL
-        keys: Sequence[bytes],
-        *,
-        now: datetime,  # noqa: ARG002
-        message_id: str | None = None,  # noqa: ARG002
-        method: str = "POST",  # noqa: ARG002
-        url: str | None = None,  # noqa: ARG002
-    ) -> dict[str, str]:
-        if not keys:
-            raise ValueError("needs a key")
-        return {}
-
-    def sign_request(
-        self,
-        body: bytes,
-        keys: Sequence[bytes],
-        *,
-        now: datetime,
-        message_id: str | None = None,
-        method: str = "POST",
-        url: str | None = None,
-    ) -> Signed:
-        if url is None:
+    def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
+        if draft.url is None:
             raise ValueError("needs the url, for the key stands in it")
-        headers = self.sign(body, keys, now=now, message_id=message_id, method=method, url=url)
-        mark = "&" if "?" in url else "?"
-        return Signed(headers=headers, body=body, url=f"{url}{mark}{self.parameter}={quote_plus(keys[0])}")
+        mark = "&" if "?" in draft.url else "?"
+        url = f"{draft.url}{mark}{self.parameter}={quote_plus(keys[0])}"
+        return Signed(headers={}, body=draft.body, url=url)

@@ -17,7 +17,7 @@ from infra.signatures.errors import SchemeError, SecretMissing, SignatureMalform
 from infra.signatures.parameters import header_name, texts
 from infra.signatures.request import Headers, SignedRequest
 from infra.signatures.request_fields import with_body_hash
-from infra.signatures.scheme import Covers, Scheme, Signed
+from infra.signatures.scheme import Covers, Draft, Scheme, Signed
 from infra.signatures.signature_header import SignatureHeader
 
 _JSON = "application/json"
@@ -159,41 +159,17 @@ class TemplateScheme(Scheme):
         field = self._carrier.read(request.headers)[1] if self.timestamp_field else None
         return self._content.fill(request, self._content.timestamp(request, field, now=None))[0]
 
-    def sign(
-        self,
-        body: bytes,
-        keys: Sequence[bytes],
-        *,
-        now: datetime,
-        message_id: str | None = None,
-        method: str = "POST",
-        url: str | None = None,
-    ) -> dict[str, str]:
-        if not keys:
-            raise ValueError("needs a key")
-        if self.needs_url and url is None:
-            raise ValueError("needs the url, for it is signed")
-        headers, timestamp = self._content.write(now=now, message_id=message_id)
-        headers |= self.requires
-        sent = Headers.of(headers | {"Content-Type": _JSON if body[:1] in _JSON_BEGINS else _FORM})
-        request = SignedRequest(method=method, url=url, headers=sent, body=body)
-        contents = [self._content.fill(request, timestamp, self._secret(key))[0] for key in keys]
-        signatures = [self._make(key, content) for key, content in zip(keys, contents, strict=True)]
-        return headers | self._carrier.write(signatures, timestamp)
-
-    def sign_request(
-        self,
-        body: bytes,
-        keys: Sequence[bytes],
-        *,
-        now: datetime,
-        message_id: str | None = None,
-        method: str = "POST",
-        url: str | None = None,
-    ) -> Signed:
+    def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
+        body, url = draft.body, draft.url
         if "form" in self._content.fields and url is not None and body[:1] in _JSON_BEGINS:
             url = with_body_hash(url, body)
-        return super().sign_request(body, keys, now=now, message_id=message_id, method=method, url=url)
+        headers, timestamp = self._content.write(now=draft.now, message_id=draft.message_id)
+        headers |= self.requires
+        sent = Headers.of(headers | {"Content-Type": _JSON if body[:1] in _JSON_BEGINS else _FORM})
+        request = SignedRequest(method=draft.method, url=url, headers=sent, body=body)
+        contents = [self._content.fill(request, timestamp, self._secret(key))[0] for key in keys]
+        signatures = [self._make(key, content) for key, content in zip(keys, contents, strict=True)]
+        return Signed(headers=headers | self._carrier.write(signatures, timestamp), body=body, url=url)
 
     @abstractmethod
     def _holds(self, key: bytes, content: bytes, signatures: Sequence[bytes]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from infra.signatures.request import SignedRequest
-from infra.signatures.scheme import Covers, Scheme
+from infra.signatures.scheme import Covers, Draft, Scheme, Signed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +39,5 @@ class Unsigned(Scheme):
     def signed_content(self, request: SignedRequest) -> None:  # noqa: ARG002 - nothing is signed
         return None
 
-    def sign(
-        self,
-        body: bytes,  # noqa: ARG002
-        keys: Sequence[bytes],  # noqa: ARG002
-        *,
-        now: datetime,  # noqa: ARG002
-        message_id: str | None = None,  # noqa: ARG002
-        method: str = "POST",  # noqa: ARG002
-        url: str | None = None,  # noqa: ARG002
-    ) -> dict[str, str]:
-        return {}
+    def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:  # noqa: ARG002 - nobody signs
+        return Signed(headers={}, body=draft.body, url=draft.url)

@@ -92,16 +92,15 @@ class Bench:
         lease: timedelta = LEASE,
     ) -> list[Claim]:
         """What a worker gets in its next turn."""
-        turn = await self.ledger.jobs.turn(
+        claims = await self.ledger.jobs.claim(
             worker,
-            [],
             sequence=next(self.sequences),
             slots=slots,
             queues=queues,
             lease=lease,
             limits=self.limits,
         )
-        return list(turn.claims)
+        return list(claims)
 
     async def take(self, worker: str = "w1", **changes: Any) -> Claim:
         """A new job, claimed alone."""

@@ -107,17 +107,17 @@ def test_a_repeated_claim_gives_the_same_jobs(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.accept(*(arrival() for _ in range(4)))
 
-        async def turn(sequence: int) -> list[tuple[str, int]]:
-            turn = await bench.ledger.jobs.turn(
-                "w1", [], sequence=sequence, slots=2, queues=QUEUES, lease=LEASE
+        async def claimed(sequence: int) -> list[tuple[str, int]]:
+            claims = await bench.ledger.jobs.claim(
+                "w1", sequence=sequence, slots=2, queues=QUEUES, lease=LEASE
             )
-            return [(claim.job_id, claim.attempt) for claim in turn.claims]
+            return [(claim.job_id, claim.attempt) for claim in claims]
 
-        first = await turn(7)
+        first = await claimed(7)
         before = await bench.snapshot()
-        assert await turn(7) == first
+        assert await claimed(7) == first
         assert await bench.snapshot() == before
-        assert not set(first) & set(await turn(8))
+        assert not set(first) & set(await claimed(8))
 
     on(ledger_store, scenario)
 
@@ -127,8 +127,8 @@ def test_a_repeated_claim_leaves_out_what_has_ended_meanwhile(ledger_store: Stor
         await bench.accept(*(arrival() for _ in range(2)))
         first, second = await bench.claim()
         await bench.settle(FINISHED, first)
-        turn = await bench.ledger.jobs.turn("w1", [], sequence=1, slots=5, queues=QUEUES, lease=LEASE)
-        assert [claim.job_id for claim in turn.claims] == [second.job_id]
+        again = await bench.ledger.jobs.claim("w1", sequence=1, slots=5, queues=QUEUES, lease=LEASE)
+        assert [claim.job_id for claim in again] == [second.job_id]
 
     on(ledger_store, scenario)
 

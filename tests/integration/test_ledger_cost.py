@@ -30,17 +30,13 @@ async def run(bench: Bench, jobs: int, **changes: str) -> None:
     """Accept and finish jobs, a hundred a turn, as a busy worker does."""
     for _ in range(jobs // 100):
         await bench.accept(*(meeting(**changes) for _ in range(100)))
-    settlements: list[Settlement] = []
-    while True:
-        turn = await bench.ledger.jobs.turn(
-            WORKER, settlements, sequence=next(bench.sequences), slots=100, queues=QUEUES, lease=LEASE
+    while claims := await bench.ledger.jobs.claim(
+        WORKER, sequence=next(bench.sequences), slots=100, queues=QUEUES, lease=LEASE
+    ):
+        await bench.ledger.jobs.settle(
+            WORKER,
+            [Settlement(claim=claim, outcome=FINISHED, handler=HANDLER, max_attempts=5) for claim in claims],
         )
-        settlements = [
-            Settlement(claim=claim, outcome=FINISHED, handler=HANDLER, max_attempts=5)
-            for claim in turn.claims
-        ]
-        if not settlements:
-            return
 
 
 async def commands(bench: Bench) -> int:

@@ -40,7 +40,7 @@ def test_jobs_of_a_dead_worker_go_to_the_front_of_their_queue(ledger_store: Stor
         assert attempt.error is not None
         assert attempt.error.type == "WorkerLost"
         assert abs(attempt.started_at - claim.claimed_at) < timedelta(milliseconds=2)
-        assert await bench.client.keys("*w1*") == [f"{keys.HELD}w1".encode()]
+        assert await bench.client.keys("*:w1") == [f"{keys.HELD}w1".encode()]
         assert await bench.client.hkeys(f"{keys.HELD}w1") == [b"lost"]
         assert await bench.client.ttl(f"{keys.HELD}w1") > 0
 

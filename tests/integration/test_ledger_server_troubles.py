@@ -70,13 +70,13 @@ def test_scripts_that_are_forgotten_all_the_time_cost_nothing_but_time(server_st
         sequence = 0
         while len(ran) < len(accepted):
             try:
-                turn = await bench.ledger.jobs.turn(
-                    "w1", [], sequence=sequence + 1, slots=5, queues=QUEUES, lease=LEASE
+                claims = await bench.ledger.jobs.claim(
+                    "w1", sequence=sequence + 1, slots=5, queues=QUEUES, lease=LEASE
                 )
             except LedgerError:
                 continue
             sequence += 1
-            for claim in turn.claims:
+            for claim in claims:
                 assert claim.job_id not in ran
                 ran.add(claim.job_id)
         flushing.cancel()

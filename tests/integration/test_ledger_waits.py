@@ -218,16 +218,15 @@ def test_a_job_that_waits_gives_its_place_under_the_limit_to_others(ledger_store
         limits = ["acme:*", "m:f", 1]
 
         async def claims() -> list[Claim]:
-            turn = await bench.ledger.jobs.turn(
+            claims = await bench.ledger.jobs.claim(
                 "w1",
-                [],
                 sequence=next(bench.sequences),
                 slots=10,
                 queues=QUEUES,
                 lease=HOUR,
                 limits=limits,
             )
-            return list(turn.claims)
+            return list(claims)
 
         await bench.accept(*(arrival() for _ in range(2)))
         (first,) = await claims()

@@ -130,11 +130,9 @@ class House:
 
     async def claim(self) -> Claim:
         """A worker takes the one job that waits."""
-        (claim,) = (
-            await self.ledger.jobs.turn(
-                "w1", [], sequence=1, slots=1, queues=["default"], lease=timedelta(minutes=1)
-            )
-        ).claims
+        (claim,) = await self.ledger.jobs.claim(
+            "w1", sequence=1, slots=1, queues=["default"], lease=timedelta(minutes=1)
+        )
         return claim
 
     async def finish(self, claim: Claim, result: Any = None) -> None:

@@ -99,10 +99,10 @@ class Steps:
 
 async def claims(house: House) -> list[Claim]:
     """A worker takes every job that waits."""
-    turn = await house.ledger.jobs.turn(
-        "w1", [], sequence=1, slots=10, queues=["default"], lease=timedelta(minutes=1)
+    claims = await house.ledger.jobs.claim(
+        "w1", sequence=1, slots=10, queues=["default"], lease=timedelta(minutes=1)
     )
-    return list(turn.claims)
+    return list(claims)
 
 
 @pytest.mark.parametrize("provider", BATCHED)

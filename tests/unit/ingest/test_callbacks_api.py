@@ -17,8 +17,8 @@ async def given_up(house: House, *, turn: int = 1) -> dict[str, Any]:
     """What the sender of a job was told, whose callback has come to nothing."""
     told: dict[str, Any] = (await house.submit({"type": "a", "callback_url": URL})).json()
     minute = timedelta(minutes=1)
-    found = await house.ledger.jobs.turn("w1", [], sequence=turn, slots=1, queues=["default"], lease=minute)
-    await house.finish(found.claims[0])
+    (claim,) = await house.ledger.jobs.claim("w1", sequence=turn, slots=1, queues=["default"], lease=minute)
+    await house.finish(claim)
     ((due,), _) = await house.ledger.callbacks.due("s", sequence=turn, most=1, hold=minute)
     attempt = CallbackAttempt(
         number=1,

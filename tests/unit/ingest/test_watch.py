@@ -50,10 +50,10 @@ class House:
         return made.job_id
 
     async def end(self, *job_ids: str) -> None:
-        turn = await self.ledger.jobs.turn(
-            "w", [], sequence=time.monotonic_ns(), slots=100, queues=["default"], lease=timedelta(minutes=1)
+        claims = await self.ledger.jobs.claim(
+            "w", sequence=time.monotonic_ns(), slots=100, queues=["default"], lease=timedelta(minutes=1)
         )
-        ended = [claim for claim in turn.claims if claim.job_id in job_ids]
+        ended = [claim for claim in claims if claim.job_id in job_ids]
         assert len(ended) == len(job_ids)
         await self.ledger.jobs.settle(
             "w", [Settlement(claim=claim, outcome=Finished(result="1")) for claim in ended]
