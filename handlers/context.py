@@ -4,10 +4,11 @@ import asyncio
 import inspect
 import json
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import httpx
@@ -16,8 +17,9 @@ from handlers.bounds import clip
 from handlers.durable import Durable
 from handlers.errors import AttemptOver, Waits
 from handlers.event import Event
+from handlers.files import Files
 from handlers.http_clients import HTTPClients
-from handlers.services import Services
+from handlers.services import JobState, Services
 from infra.clock import Clock
 from infra.ledger.records import Claim, Progress
 
@@ -42,9 +44,11 @@ class Effects(Protocol):
 class Log:
     """The job's own log. A line is cut at 2 KiB, and an attempt may write 200; one more says that the rest is missing."""
 
-    def __init__(self, write: Callable[[str, str], None]) -> None:
-        self._write = write
+    def __init__(self, job_id: str, effects: Effects) -> None:
+        self._job_id = job_id
+        self._effects = effects
         self._numbers = count(1)
+        self._over = False
 
     def debug(self, message: str) -> None:
         self._line("debug", message)
@@ -58,12 +62,20 @@ class Log:
     def error(self, message: str) -> None:
         self._line("error", message)
 
+    def end(self) -> None:
+        """The attempt is over: what is still said is not heard."""
+        self._over = True
+
     def _line(self, level: str, message: str) -> None:
         number = next(self._numbers)
         if number <= LINES_PER_ATTEMPT:
             self._write(level, clip(str(message), LINE_LIMIT))
         elif number == LINES_PER_ATTEMPT + 1:
             self._write("warning", f"more than {LINES_PER_ATTEMPT} lines in one attempt: the rest is dropped")
+
+    def _write(self, level: str, message: str) -> None:
+        if not self._over:
+            self._effects.log(self._job_id, level, message)
 
 
 class Context:
@@ -89,7 +101,7 @@ class Context:
         self.job_id = claim.job_id
         self.attempt = claim.attempt
         self.metadata = claim.metadata
-        self.log = Log(self._write_line)
+        self.log = Log(claim.job_id, effects)
         self._claim = claim
         self._effects = effects
         self._services = services
@@ -98,6 +110,7 @@ class Context:
         self._canceled = canceled
         self._loop = loop
         self._made: Durable | None = None
+        self._opened: Files | None = None
         self._over = False
 
     @cached_property
@@ -139,6 +152,40 @@ class Context:
             Unreachable: there was no proper answer.
         """
         return self._done(self._fetch(url, headers))
+
+    def artifact(self, name: str, content: Path | bytes | str, content_type: str | None = None) -> Any:
+        """Keep a file that the job made: ``{"name", "url", "size", "sha256", "content_type", "expires_at"}``, for the result.
+
+        To be awaited in an ``async def`` handler. Anyone who has the URL may load the file until it expires. A later attempt
+        that keeps a file of the same name replaces it.
+
+        Args:
+            content: the path of a file, or what is in it.
+            content_type: guessed from the name when left out.
+
+        Raises:
+            CallRefused: the name is none, or this installation keeps no files (``HOOKLINE_FILES``).
+            FileError: it is larger than ``HOOKLINE_MAX_FILE``, or could not be kept.
+        """
+        return self._done(self._files.keep(name, content, content_type))
+
+    def download(self, reference: str) -> Any:
+        """The `Path` of a file that a payload names: by the id that ``POST /files`` gave, or by an https URL.
+
+        To be awaited in an ``async def`` handler. A URL is called as by `fetch`; ten minutes, ``HOOKLINE_MAX_FILE`` bytes.
+
+        Raises:
+            CallRefused: this installation keeps no files.
+            FileMissing: there is none, or the URL says so with a 4xx.
+            FileError: it is too large, or could not be loaded.
+            Blocked, Unreachable: as `fetch` (`infra.egress`).
+        """
+        return self._done(self._files.load(reference))
+
+    @property
+    def folder(self) -> Path:
+        """An empty directory of this attempt's own, removed with all that is in it when the attempt ends."""
+        return self._files.folder
 
     @property
     def canceled(self) -> bool:
@@ -193,7 +240,7 @@ class Context:
             function: returns JSON, up to 1 MiB. What it raises is not kept.
 
         Raises:
-            CallRefused: the name is none, or taken; more than 1,000 steps, or 8 MiB in all.
+            CallRefused: the name is none, or taken; more than 5,000 steps, or 8 MiB in all.
             Reject: what it returned is no JSON, or too large.
             LedgerError: Redis did not confirm; the attempt should end.
         """
@@ -257,6 +304,31 @@ class Context:
         """
         return self._done(self._durable.wait_for(source, key, timeout))
 
+    def jobs(self, job_ids: Sequence[str]) -> Any:
+        """How jobs stand now, in that order: a list of `JobState`, with `id`, `status`, `result`, `error` and `progress`.
+
+        To be awaited in an ``async def`` handler. For the jobs that this one made, and those that it was told of.
+        """
+        return self._done(self._services.states(self._claim, job_ids))
+
+    def children(self, job_id: str) -> Any:
+        """The ids of the jobs that a job made by `enqueue` without an `idempotency_key`, in that order; to be awaited likewise.
+
+        So a job can build upon what an earlier one, which failed or was canceled, has had done.
+        """
+        return self._done(self._services.children(self._claim, job_id))
+
+    def outcomes(self, job_ids: Sequence[str], seen: Callable[[list[JobState]], None] | None = None) -> Any:
+        """How jobs ended, in that order, once all of them have.
+
+        To be awaited in an ``async def`` handler. Until then the job is ``scheduled`` and holds nothing, and the handler starts
+        again over its kept steps every now and then, as with `wait_for`.
+
+        Args:
+            seen: told at each look how they stand; a place to report progress.
+        """
+        return self._done(self._durable.outcomes(job_ids, seen))
+
     @property
     def waits(self) -> Waits | None:
         """What ended the attempt, where the handler waits for an event."""
@@ -265,12 +337,21 @@ class Context:
     def end(self) -> None:
         """The attempt is over; a thread that was left behind is told so, and no longer heard."""
         self._over = True
+        self.log.end()
+        if self._opened is not None:
+            self._opened.remove()
 
     @property
     def _durable(self) -> Durable:
         if self._made is None:
             self._made = Durable(self._claim, self._services, over=lambda: self._over)
         return self._made
+
+    @property
+    def _files(self) -> Files:
+        if self._opened is None:
+            self._opened = Files(self._claim, self._services, over=lambda: self._over)
+        return self._opened
 
     def _done(self, work: Coroutine[Any, Any, _T]) -> Coroutine[Any, Any, _T] | _T:
         """In a ``def`` handler what the coroutine returns: its thread waits for the loop."""
@@ -292,7 +373,3 @@ class Context:
             return self._done(self._durable.step(name, function, args))
         kept: Any = self._done(self._durable.begin(name))
         return json.loads(kept) if kept is not None else self._done(self._durable.end(name, function(*args)))
-
-    def _write_line(self, level: str, message: str) -> None:
-        if not self._over:
-            self._effects.log(self.job_id, level, message)

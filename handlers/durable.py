@@ -8,14 +8,14 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from handlers.errors import LONGEST_WAIT, AttemptOver, CallRefused, Waits, WaitTimeout
 from handlers.event import Event
 from handlers.results import encode_result
-from handlers.services import Services
+from handlers.services import JobState, Services
 from infra.bounds import LONGEST_NAME, short_id
 from infra.clock import from_unix_milliseconds, unix_milliseconds
 from infra.durations import as_duration
@@ -23,8 +23,13 @@ from infra.ledger.records import Claim
 from infra.submission import SubmissionError, read_submission
 
 STEP_LIMIT: Final = 1 << 20
-MOST_KEPT: Final = 1_000
+MOST_KEPT: Final = 5_000
 KEPT_LIMIT: Final = 8 << 20
+_NTH: Final = "job:#"  # before the number of a call that made a job
+_NOBODY: Final = "-"  # a source that there can't be: only time ends the wait for other jobs
+_SHORTEST_PAUSE: Final = timedelta(milliseconds=300)
+_PAUSE_PER_JOB: Final = timedelta(milliseconds=20)
+_LONGEST_PAUSE: Final = timedelta(seconds=2)
 _SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 
@@ -136,6 +141,24 @@ class Durable:
         self.waits = Waits(source, key, until)
         raise self.waits
 
+    async def outcomes(
+        self, job_ids: Sequence[str], seen: Callable[[list[JobState]], None] | None
+    ) -> list[JobState]:
+        """How the jobs ended.
+
+        Raises:
+            Waits: not all of them have.
+        """
+        states = await self._services.states(self._claim, job_ids)
+        if seen is not None:
+            seen(states)
+        unfinished = sum(state.open for state in states)
+        if not unfinished:
+            return states
+        pause = min(max(_SHORTEST_PAUSE, unfinished * _PAUSE_PER_JOB), _LONGEST_PAUSE)
+        self.waits = Waits(_NOBODY, f"the jobs of {self._claim.job_id}", self._claim.claimed_at + pause)
+        raise self.waits
+
     async def _end_of_wait(self, name: str, first: datetime) -> datetime:
         """The moment that the first attempt which waited has set."""
         known = (await self._read()).get(name)
@@ -169,6 +192,16 @@ class Durable:
                 self._kept = dict(await self._services.kept(self._claim))
                 self._size = sum(len(text.encode()) for text in self._kept.values())
         return self._kept
+
+
+def made_jobs(kept: Mapping[str, str]) -> list[str]:
+    """The ids of the jobs without keys of their own among what a job has kept, in the order of their calls.
+
+    >>> made_jobs({"job:#2": '"job_b"', "job:#10": '"job_c"', "job:#1": '"job_a"', "job::own": '"job_d"', "step:x": "1"})
+    ['job_a', 'job_b', 'job_c']
+    """
+    numbered = {int(name[len(_NTH) :]): text for name, text in kept.items() if name.startswith(_NTH)}
+    return [json.loads(numbered[number]) for number in sorted(numbered)]
 
 
 def _checked_wait(source: str, key: str, within: timedelta | str) -> timedelta:

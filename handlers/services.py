@@ -4,14 +4,20 @@ Called in the loop of the attempt. What can't be done now raises `infra.ledger.L
 like with any other error; nothing that was confirmed is lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
 
 from handlers.event import Event
-from infra.ledger.records import Claim
+from infra.files import Artifact
+from infra.ledger.records import Claim, ErrorInfo, Progress
 from infra.submission import Submission
+
+_OPEN: Final = frozenset({"queued", "scheduled", "started"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,28 @@ class Awaited:
 
     event: Event | None
     now: datetime
+
+
+class JobState(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as another one sees it.
+
+    Args:
+        status: ``missing`` where there is none, or no longer.
+        result: what its handler returned.
+        error: type and message, where it failed.
+    """
+
+    id: str
+    status: str
+    type: str = ""
+    result: Any = None
+    error: ErrorInfo | None = None
+    progress: Progress | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether something will yet come of it."""
+        return self.status in _OPEN
 
 
 class Services(Protocol):
@@ -52,4 +80,27 @@ class Services(Protocol):
 
         Args:
             event_id: which one it was, where that was kept.
+        """
+
+    async def states(self, claim: Claim, job_ids: Sequence[str]) -> list[JobState]:
+        """How jobs stand, in the order of their ids."""
+
+    async def children(self, claim: Claim, job_id: str) -> list[str]:
+        """The ids of the jobs that a job made without keys of its own, in the order in which it made them."""
+
+    async def store(self, claim: Claim, name: str, content_type: str, path: Path) -> Artifact:
+        """Keep a file of this machine as the job's; one of that name is replaced.
+
+        Raises:
+            CallRefused: no files are kept here.
+            FileError: it is too large, or could not be kept.
+        """
+
+    async def load(self, claim: Claim, reference: str, path: Path) -> None:
+        """Write an uploaded file, named by its id, or what stands behind an https URL, to a path of this machine.
+
+        Raises:
+            CallRefused: no files are kept here.
+            FileError: it is not there, too large, or could not be loaded.
+            EgressError: the URL may not be called, or did not answer.
         """

@@ -14,10 +14,10 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -28,6 +28,7 @@ from handlers.declaration import ANY_TYPE
 from handlers.http_clients import HTTPClients
 from handlers.registry import Registry, default_registry
 from handlers.rehearsal import Events, Rehearsal, body_of
+from handlers.services import JobState
 from infra.clock import Clock, ManualClock, SystemClock
 from infra.ids import EVENT, JOB, new_suffix
 from infra.ledger.records import Claim, Failed, Finished, Outcome, Progress, Retried, Waiting
@@ -60,6 +61,7 @@ class Attempt:
         progress: the reports, in order.
         logs: level and text of every line.
         enqueued: the jobs that it made, in order; none that an earlier attempt had made.
+        artifacts: content of the files that the job has kept, by name.
         clock: what the handler was told the time by; move it with `ManualClock.advance`.
     """
 
@@ -67,6 +69,7 @@ class Attempt:
     progress: list[Progress]
     logs: list[tuple[str, str]]
     enqueued: list[Submission]
+    artifacts: dict[str, bytes]
     clock: ManualClock
     _claim: Claim = field(repr=False)
     _rehearsal: Rehearsal = field(repr=False)
@@ -104,6 +107,18 @@ class Attempt:
                 raise AssertionError(f"nothing follows: {self.outcome}")
         return self._run(replace(self._claim, attempt=number, claimed_at=self.clock.now()))
 
+    def with_results(self, *results: Any) -> "Attempt":
+        """What follows when jobs that it made end, in the order in which they were made: with results, or errors in their place.
+
+        Raises:
+            AssertionError: it does not wait.
+        """
+        if not isinstance(self.outcome, Waiting):
+            raise AssertionError(f"waits for nothing: {self.outcome}")  # noqa: TRY004 - a test reads it
+        self._rehearsal.end_jobs(results)
+        self.clock.advance(max(self.outcome.until - self.clock.now(), timedelta(0)))
+        return self._run(replace(self._claim, claimed_at=self.clock.now()))
+
     def with_event(self, payload: Any) -> "Attempt":
         """What follows a `Waiting` when the event comes.
 
@@ -128,6 +143,8 @@ def run(
     attempt: int = 1,
     clock: ManualClock | None = None,
     events: Events | None = None,
+    files: Mapping[str, bytes] | None = None,
+    earlier: Mapping[str, Sequence[JobState]] | None = None,
     http: HTTPClients | None = None,
     registry: Registry = default_registry,
     canceled: Callable[[], bool] = never,
@@ -141,6 +158,8 @@ def run(
         attempt: which attempt the handler is told this is.
         clock: left out: one that stands at `START`.
         events: what came before, for ``context.wait_for``: payloads by source and key.
+        earlier: the jobs that earlier jobs made, for ``context.children`` and ``context.jobs``: by the id of that job.
+        files: content of what ``context.download`` finds, by id or URL.
         http: the clients behind ``context.http``; give them an `httpx.MockTransport`.
         canceled: what ``context.canceled`` answers.
     """
@@ -169,7 +188,7 @@ def run(
         body=body_of(payload),
         metadata=metadata or {},
     )
-    rehearsal = Rehearsal(clock, events or {})
+    rehearsal = Rehearsal(clock, events or {}, files or {}, earlier or {})
 
     def attempt_with(claim: Claim) -> Attempt:
         effects, made = RecordedEffects(), len(rehearsal.enqueued)
@@ -191,6 +210,7 @@ def run(
             progress=effects.reports,
             logs=effects.lines,
             enqueued=rehearsal.enqueued[made:],
+            artifacts=dict(rehearsal.artifacts),
             clock=clock,
             _claim=claim,
             _rehearsal=rehearsal,
@@ -220,7 +240,7 @@ def signed(
     *,
     secret: str,
     scheme: str | None = None,
-    parameters: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
     url: str | None = None,
     clock: Clock | None = None,

@@ -1,18 +1,34 @@
 """How a handler in a child process asks its worker for what outlives the attempt: `Asking` there, `answer` here."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from itertools import count
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from handlers.services import Awaited, Services
+from handlers.services import Awaited, JobState, Services
 from infra.errors import HooklineError
+from infra.files import Artifact
 from infra.ledger.records import Claim
 from infra.submission import Submission
-from worker.frames import Answered, Asked, Enqueue, Keep, Kept, LookFor, Message, Question, Refusal
+from worker.frames import (
+    Answered,
+    Asked,
+    Children,
+    Enqueue,
+    Keep,
+    Kept,
+    Load,
+    LookFor,
+    Message,
+    Question,
+    Refusal,
+    States,
+    Store,
+)
 
 _T = TypeVar("_T")
 
@@ -47,6 +63,18 @@ class Asking:
 
     async def look_for(self, claim: Claim, source: str, key: str, event_id: str | None) -> Awaited:  # noqa: ARG002
         return await self._ask(LookFor(source, key, event_id), Awaited)
+
+    async def states(self, claim: Claim, job_ids: Sequence[str]) -> list[JobState]:  # noqa: ARG002
+        return await self._ask(States(tuple(job_ids)), list[JobState])
+
+    async def children(self, claim: Claim, job_id: str) -> list[str]:  # noqa: ARG002
+        return await self._ask(Children(job_id), list[str])
+
+    async def store(self, claim: Claim, name: str, content_type: str, path: Path) -> Artifact:  # noqa: ARG002
+        return await self._ask(Store(name, content_type, str(path)), Artifact)
+
+    async def load(self, claim: Claim, reference: str, path: Path) -> None:  # noqa: ARG002
+        await self._ask(Load(reference, str(path)), type(None))
 
     def answered(self, answer: Answered) -> None:
         """The worker has answered; an answer that nobody waits for any more is dropped."""
@@ -86,3 +114,12 @@ async def _asked(services: Services, claim: Claim, question: Question) -> object
             return await services.enqueue(claim, submission, key)
         case LookFor(source, key, event_id):
             return await services.look_for(claim, source, key, event_id)
+        case Children(job_id):
+            return await services.children(claim, job_id)
+        case States(job_ids):
+            return await services.states(claim, job_ids)
+        case Store(name, content_type, path):
+            return await services.store(claim, name, content_type, Path(path))
+        case Load(reference, path):
+            await services.load(claim, reference, Path(path))
+            return None

@@ -16,6 +16,7 @@ from os import killpg
 from typing import Final
 
 from handlers.context import Effects
+from handlers.files import remove_folder
 from handlers.services import Services
 from infra.errors import HooklineError
 from infra.ledger.records import Claim, Outcome, Released
@@ -237,6 +238,7 @@ class Children:
                 self._idle.append(child)
             return outcome
         finally:
+            remove_folder(claim)
             self._free.release()
 
     def kill_busy(self) -> int:

@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 from handlers.errors import RESULT_LIMIT, AttemptOver, CallRefused
-from infra.egress import EgressPolicy
+from infra.egress import AddressRefused, EgressPolicy, Unreachable, URLRefused
 from infra.errors import HooklineError
+from infra.files import FileMissing, FileTooLarge, StoreUnavailable
 from infra.ledger import LedgerError
 from infra.ledger.records import Claim, Failed, Finished, Outcome, Progress, Retried, Waiting
 from infra.submission import Submission
@@ -24,7 +25,13 @@ _LIMIT: Final = 3 * RESULT_LIMIT  # what a child may send at once: a result of q
 _OUTCOMES: Final[dict[str, type[Outcome]]] = {
     kind.__name__: kind for kind in (Finished, Failed, Retried, Waiting)
 }
-_REFUSALS: Final = {kind.__name__: kind for kind in (AttemptOver, CallRefused, LedgerError)}
+_REFUSALS: Final = {
+    kind.__name__: kind
+    for kind in (
+        *(AttemptOver, CallRefused, LedgerError, FileMissing, FileTooLarge, StoreUnavailable),
+        *(URLRefused, AddressRefused, Unreachable),
+    )
+}
 
 
 class Setup(msgspec.Struct, tag=True, frozen=True, kw_only=True):
@@ -124,7 +131,34 @@ class LookFor(msgspec.Struct, tag=True, frozen=True):
     event_id: str | None
 
 
-Question = Kept | Keep | Enqueue | LookFor
+class States(msgspec.Struct, tag=True, frozen=True):
+    """How do these jobs stand? Answered by a list of `JobState`."""
+
+    job_ids: tuple[str, ...]
+
+
+class Children(msgspec.Struct, tag=True, frozen=True):
+    """Which jobs did that one make? Answered by their ids."""
+
+    job_id: str
+
+
+class Store(msgspec.Struct, tag=True, frozen=True):
+    """Keep a file of this machine as the job's. Answered by an `Artifact`."""
+
+    name: str
+    content_type: str
+    path: str
+
+
+class Load(msgspec.Struct, tag=True, frozen=True):
+    """Write what a payload names to a path."""
+
+    reference: str
+    path: str
+
+
+Question = Kept | Keep | Enqueue | LookFor | States | Children | Store | Load
 
 
 class Asked(msgspec.Struct, tag=True, frozen=True):
@@ -146,8 +180,9 @@ class Refusal(msgspec.Struct, frozen=True):
 
     @classmethod
     def by(cls, error: HooklineError) -> "Refusal":
-        """That error."""
-        return cls(type(error).__name__, str(error))
+        """That error, or the nearest of its bases that crosses over."""
+        kind = next(base.__name__ for base in type(error).__mro__ if base.__name__ in _REFUSALS)
+        return cls(kind, str(error))
 
     @property
     def exception(self) -> HooklineError:

@@ -1,20 +1,24 @@
 """What handlers ask of their worker (`handlers.services`), answered from the ledger."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from handlers.durable import made_jobs
 from handlers.errors import AttemptOver, CallRefused
 from handlers.event import Event
-from handlers.services import Awaited
+from handlers.services import Awaited, JobState
 from infra.clock import Clock
 from infra.egress import EgressPolicy, URLRefused, check_url
+from infra.files import Artifact
 from infra.ledger import Ledger, LedgerError
-from infra.ledger.records import Claim, EventRecord
+from infra.ledger.records import Claim, EventRecord, JobRecord
 from infra.routes import API_SOURCE, Routes
 from infra.submission import Submission
+from worker.files import JobFiles
 
 _PAUSES: Final = (0.1, 0.3, 0.6, 1.0, 2.0)  # seconds, while Redis is away
 
@@ -26,12 +30,14 @@ class LedgerServices:
 
     Args:
         policy: where callbacks may go.
+        files: of the jobs.
     """
 
-    def __init__(self, ledger: Ledger, *, policy: EgressPolicy, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, *, policy: EgressPolicy, files: JobFiles, clock: Clock) -> None:
         self._ledger = ledger
         self._routes = Routes(ledger.workers)
         self._policy = policy
+        self._files = files
         self._clock = clock
 
     async def kept(self, claim: Claim) -> Mapping[str, str]:
@@ -62,6 +68,22 @@ class LedgerServices:
         )
         return Awaited(event=None if event is None else _shown(event), now=now)
 
+    async def states(self, claim: Claim, job_ids: Sequence[str]) -> list[JobState]:  # noqa: ARG002
+        jobs = await _confirmed(lambda: self._ledger.reading.jobs_of(job_ids, lean=True))
+        return [
+            JobState(id=job_id, status="missing") if job is None else _state(job)
+            for job_id, job in zip(job_ids, jobs, strict=True)
+        ]
+
+    async def children(self, claim: Claim, job_id: str) -> list[str]:  # noqa: ARG002
+        return made_jobs(await _confirmed(lambda: self._ledger.steps.kept(job_id)))
+
+    async def store(self, claim: Claim, name: str, content_type: str, path: Path) -> Artifact:
+        return await self._files.store(claim.job_id, name, content_type, path)
+
+    async def load(self, claim: Claim, reference: str, path: Path) -> None:  # noqa: ARG002
+        await self._files.load(reference, path)
+
 
 async def _confirmed(ask: Callable[[], Awaitable[_T]]) -> _T:
     for pause in _PAUSES:
@@ -70,6 +92,12 @@ async def _confirmed(ask: Callable[[], Awaitable[_T]]) -> _T:
         except LedgerError:
             await asyncio.sleep(pause)
     return await ask()
+
+
+def _state(job: JobRecord) -> JobState:
+    return JobState(
+        id=job.id, status=job.status, type=job.type, result=job.result, error=job.error, progress=job.progress
+    )
 
 
 def _shown(event: EventRecord) -> Event:

@@ -14,6 +14,7 @@ from infra.ledger import LedgerError, keys
 from infra.ledger.records import HandlerEntry, JobStatus
 from infra.submission import Submission
 from tests.conftest import Store
+from tests.files import no_files
 from tests.integration.ledger_bench import FINISHED, Bench, on
 from worker import services
 from worker.services import LedgerServices
@@ -37,7 +38,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def serving(store: Store, scenario: Scenario) -> None:
     async def running(bench: Bench) -> None:
-        await scenario(bench, LedgerServices(bench.ledger, policy=EgressPolicy(), clock=ManualClock(NOW)))
+        await scenario(
+            bench,
+            LedgerServices(bench.ledger, policy=EgressPolicy(), files=no_files(), clock=ManualClock(NOW)),
+        )
 
     on(store, running)
 
@@ -97,7 +101,7 @@ def test_a_job_that_would_come_to_nothing_is_refused(
             await asked.enqueue(claim, Submission(**words), "k")
 
         assert str(caught.value).startswith(fault)
-        assert len(await bench.ledger.reading.jobs()) == 1
+        assert len(await bench.jobs()) == 1
 
     serving(fake_store, scenario)
 
