@@ -1,0 +1,188 @@
+"""Uploads to Dropbox: an access token from the refresh token, the file in pieces, a link to it.
+
+A piece that was interrupted is sent again from where Dropbox says it stands.
+
+Source: https://www.dropbox.com/developers/documentation/http/documentation (files/upload_session, sharing/create_shared_link_with_settings)
+and https://developers.dropbox.com/oauth-guide (refresh tokens).
+
+HooklineError
+├── DropboxRefused   the app, the account or the path is not allowed to: another attempt changes nothing
+└── DropboxBusy      it is not there, or wants a pause
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+
+from infra.errors import HooklineError
+
+PIECE: Final = 4 << 20
+_TRIES: Final = 5
+_PAUSE: Final = timedelta(seconds=10)
+
+
+class DropboxRefused(HooklineError):
+    """It will not, now or later."""
+
+
+class DropboxBusy(HooklineError):
+    """Not now.
+
+    Args:
+        pause: how long it wants to be left alone.
+    """
+
+    def __init__(self, words: str, pause: timedelta = _PAUSE) -> None:
+        super().__init__(words)
+        self.pause = pause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An app's way into one account."""
+
+    app_key: str
+    app_secret: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    api_url: str
+    content_url: str
+
+
+class Dropbox:
+    """One account, over a client that the caller keeps.
+
+    Args:
+        piece: bytes that go up at once.
+    """
+
+    def __init__(self, account: Account, http: httpx.AsyncClient, *, piece: int = PIECE) -> None:
+        self._account = account
+        self._http = http
+        self._piece = piece
+        self._token: str | None = None
+
+    async def upload(self, path: str, content: bytes) -> str:
+        """Put a file there, in place of one that is there, and return a link to it.
+
+        Args:
+            path: with a slash in front, such as ``/reports/newtown.pdf``.
+
+        Raises:
+            DropboxRefused, DropboxBusy: it came to nothing; a later upload begins anew.
+        """
+        session = await self._piece_sent("start", {"close": False}, content[: self._piece])
+        session_id, offset = str(session["session_id"]), min(self._piece, len(content))
+        failures = 0
+        while offset < len(content):
+            cursor = {"session_id": session_id, "offset": offset}
+            piece = content[offset : offset + self._piece]
+            try:
+                await self._piece_sent("append_v2", {"cursor": cursor, "close": False}, piece)
+            except _Elsewhere as error:
+                offset, failures = error.offset, failures + 1
+                if failures >= _TRIES:
+                    raise DropboxBusy("the upload does not get on") from None
+            else:
+                offset += len(piece)
+        commit = {"path": path, "mode": "overwrite", "mute": True}
+        await self._piece_sent(
+            "finish", {"cursor": {"session_id": session_id, "offset": offset}, "commit": commit}, b""
+        )
+        return await self._link(path)
+
+    async def _piece_sent(self, verb: str, argument: Mapping[str, Any], piece: bytes) -> dict[str, Any]:
+        url = f"{self._account.content_url}/2/files/upload_session/{verb}"
+        headers = {"Dropbox-API-Arg": json.dumps(argument), "Content-Type": "application/octet-stream"}
+        return await self._call(url, headers, content=piece)
+
+    async def _link(self, path: str) -> str:
+        url = f"{self._account.api_url}/2/sharing/create_shared_link_with_settings"
+        try:
+            told = await self._call(url, {}, json={"path": path})
+        except _Linked as error:
+            told = error.link
+        return str(told["url"])
+
+    async def _call(self, url: str, headers: Mapping[str, str], **body: Any) -> dict[str, Any]:
+        """One call; an access token that has run out is made anew, once.
+
+        Raises:
+            _Elsewhere, _Linked: what the caller mends.
+            DropboxRefused, DropboxBusy: what nobody here can.
+        """
+        for _ in range(2):
+            if self._token is None:
+                self._token = await self._fresh_token()
+            answer = await self._send(url, {**headers, "Authorization": f"Bearer {self._token}"}, **body)
+            if answer.status_code != httpx.codes.UNAUTHORIZED:
+                return _understood(answer)
+            self._token = None
+        raise DropboxRefused("Dropbox does not take the token that it has just given")
+
+    async def _fresh_token(self) -> str:
+        account = self._account
+        form = {"grant_type": "refresh_token", "refresh_token": account.refresh_token}
+        answer = await self._send(
+            f"{account.api_url}/oauth2/token", {}, data=form, auth=(account.app_key, account.app_secret)
+        )
+        if answer.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
+            raise DropboxRefused("Dropbox does not know the app or its refresh token")
+        return str(_understood(answer)["access_token"])
+
+    async def _send(self, url: str, headers: Mapping[str, str], **body: Any) -> httpx.Response:
+        try:
+            return await self._http.post(url, headers=headers, **body)
+        except httpx.TransportError as error:
+            raise DropboxBusy(f"Dropbox can't be reached: {type(error).__name__}") from error
+
+
+class _Elsewhere(HooklineError):
+    """The session stands at another offset than was thought."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__("the upload stands elsewhere")
+        self.offset = offset
+
+
+class _Linked(HooklineError):
+    """There is a link already."""
+
+    def __init__(self, link: dict[str, Any]) -> None:
+        super().__init__("there is a link already")
+        self.link = link
+
+
+def _understood(answer: httpx.Response) -> dict[str, Any]:
+    code = answer.status_code
+    if code == httpx.codes.TOO_MANY_REQUESTS or code >= 500:
+        asked = answer.headers.get("retry-after", "")
+        pause = timedelta(seconds=int(asked)) if asked.isascii() and asked.isdigit() else _PAUSE
+        raise DropboxBusy(f"Dropbox answers {code}", min(pause, timedelta(hours=1)))
+    try:
+        told = answer.json() if answer.content else {}
+    except ValueError:
+        raise DropboxBusy(f"Dropbox answers {code}, and not in JSON") from None
+    told = told if isinstance(told, dict) else {}
+    if code == httpx.codes.CONFLICT:
+        raise _conflict(told)
+    if not answer.is_success:
+        raise DropboxRefused(f"Dropbox answers {code}: {told.get('error_summary', '')}")
+    return told
+
+
+def _conflict(told: Mapping[str, Any]) -> HooklineError:
+    """409 is Dropbox's word for what an endpoint itself has to say."""
+    error = told.get("error", {})
+    if error.get(".tag") == "incorrect_offset":
+        return _Elsewhere(int(error["correct_offset"]))
+    lookup = error.get("lookup_failed", {})
+    if lookup.get(".tag") == "incorrect_offset":
+        return _Elsewhere(int(lookup["correct_offset"]))
+    linked = error.get("shared_link_already_exists", {}).get("metadata")
+    if linked:
+        return _Linked(linked)
+    return DropboxRefused(f"Dropbox refuses: {told.get('error_summary', 'it does not say why')}")

@@ -1,0 +1,217 @@
+"""Playlists: songs in jobs of their own, failures listed, what is known not done again, a letter when it took long."""
+
+import asyncio
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import SMTP
+
+from handlers import playlists
+from handlers.playlists import mail, profile, song
+from handlers.services import JobState
+from handlers.testing import START, run
+from infra.clock import ManualClock
+from infra.ledger.records import Failed, Waiting
+
+HAPPY = "I love this wonderful sunny day\nWe dance and laugh and everything is great\n" * 3
+SAD = "I hate this terrible cruel night\nThe killing pain, the awful tears, you died\n" * 3
+
+
+def songs(count: int) -> list[dict[str, str]]:
+    return [{"title": f"Song {number}", "artist": "A", "lyrics": HAPPY} for number in range(1, count + 1)]
+
+
+def analysed(title: str, score: float = 0.5) -> dict[str, Any]:
+    return {
+        "title": title, "artist": "A", "words": 10, "language": "en", "sentiment": {"score": score},
+        "themes": ["sun"], "reading_level": 2.0, "explicit": [],
+    }  # fmt: skip
+
+
+def test_every_song_is_a_job_and_the_result_has_them_in_order() -> None:
+    first = run(playlists.analyze, {"name": "Mix", "songs": songs(3)})
+    assert [job.payload["song"]["title"] for job in first.enqueued] == ["Song 1", "Song 2", "Song 3"]
+    assert {job.queue for job in first.enqueued} == {"low"}
+
+    done = first.with_results(*(analysed(f"Song {number}") for number in (1, 2, 3)))
+    assert [(one["index"], one["title"]) for one in done.result["songs"]] == [
+        (0, "Song 1"),
+        (1, "Song 2"),
+        (2, "Song 3"),
+    ]
+    assert done.result["profile"]["songs"] == 3
+    assert done.result["failed"] == []
+
+
+def test_progress_names_the_number_of_the_song() -> None:
+    first = run(playlists.analyze, {"name": "Mix", "songs": songs(250)})
+    second = first.with_results(*(analysed(f"Song {number}") for number in range(1, 15)))
+    assert isinstance(second.outcome, Waiting)
+    newest = second.progress[-1]
+    assert (newest.current, newest.total, newest.message, newest.stage) == (
+        14,
+        250,
+        "song 15 of 250",
+        "songs",
+    )
+
+
+def test_a_song_that_fails_is_listed_and_fails_nothing_else() -> None:
+    done = run(playlists.analyze, {"name": "Mix", "songs": songs(2)}).with_results(
+        analysed("Song 1"), ValueError("no lyrics")
+    )
+    assert [one["title"] for one in done.result["songs"]] == ["Song 1"]
+    assert done.result["failed"] == [{"index": 1, "title": "Song 2", "error": "no lyrics"}]
+
+
+def test_analysing_again_does_only_what_is_missing() -> None:
+    earlier = "job_before"
+    states = [
+        JobState(id="job_1", status="finished", result=analysed("Song 1")),
+        JobState(id="job_2", status="failed"),
+    ]
+    rehearsed = {earlier: states}
+    before = JobState(id=earlier, status="canceled", type="playlists.analyze")
+    payload = {"name": "Mix", "songs": songs(3), "again": earlier}
+    first = run(playlists.analyze, payload, earlier={**rehearsed, "-": [before]})
+    assert [job.payload["song"]["title"] for job in first.enqueued] == ["Song 2", "Song 3"]
+    done = first.with_results(analysed("Song 2"), analysed("Song 3"))
+    assert [one["title"] for one in done.result["songs"]] == ["Song 1", "Song 2", "Song 3"]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (JobState(id="job_x", status="finished", type="other"), "no earlier analysis"),
+        (JobState(id="job_x", status="started", type="playlists.analyze"), "still runs"),
+    ],
+)
+def test_what_is_no_earlier_analysis_is_refused(state: JobState, words: str) -> None:
+    outcome = run(
+        playlists.analyze, {"name": "M", "songs": songs(1), "again": "job_x"}, earlier={"-": [state]}
+    ).outcome
+    assert isinstance(outcome, Failed)
+    assert words in outcome.error.message
+
+
+def test_songs_may_come_as_a_file() -> None:
+    content = b'[{"title": "From a file", "lyrics": "la"}]'
+    first = run(playlists.analyze, {"name": "M", "songs": "file_1"}, files={"file_1": content})
+    assert first.enqueued[0].payload["song"]["title"] == "From a file"
+    broken = run(
+        playlists.analyze, {"name": "M", "songs": "file_1"}, files={"file_1": b'[{"artist": "A"}]'}
+    ).outcome
+    assert isinstance(broken, Failed)
+    assert "`$[0]`" in broken.error.message
+
+
+def test_a_canceled_playlist_has_its_songs_done_no_more() -> None:
+    parent = JobState(id="job_p", status="canceled", type="playlists.analyze")
+    outcome = run(
+        playlists.one_song, {"song": songs(1)[0], "playlist": "job_p"}, earlier={"-": [parent]}
+    ).outcome
+    assert isinstance(outcome, Failed)
+    assert outcome.error.message == "the playlist was canceled"
+
+
+def test_a_song_without_lyrics_is_rejected_by_name() -> None:
+    outcome = run(playlists.one_song, {"song": {"title": "Silence"}, "playlist": "job_p"}).outcome
+    assert isinstance(outcome, Failed)
+    assert outcome.error.message == "'Silence' has no lyrics"
+
+
+def test_a_batch_has_one_progress_for_all_songs() -> None:
+    lists = [{"name": "One", "songs": songs(2)}, {"name": "Two", "songs": songs(3)}]
+    first = run(playlists.batch, {"playlists": lists})
+    assert [job.type for job in first.enqueued] == ["playlists.analyze"] * 2
+    done = first.with_results({"songs": []}, ValueError("no"))
+    assert [(one["name"], one["status"], one["error"]) for one in done.result["playlists"]] == [
+        ("One", "finished", None),
+        ("Two", "failed", "no"),
+    ]
+
+
+def test_songs_are_told_apart() -> None:
+    happy, sad = song.analysed(HAPPY), song.analysed(SAD)
+    assert happy["sentiment"]["score"] > 0.4 > -0.4 > sad["sentiment"]["score"]
+    assert happy["language"] == "en"
+    assert 0 <= happy["reading_level"] < 8
+    assert happy["themes"]
+    assert happy["words"] == 42
+    german = song.analysed(
+        "Über den Wolken muss die Freiheit wohl grenzenlos sein\nAlle Ängste, alle Sorgen\n" * 3
+    )
+    assert german["language"] == "de"
+
+
+def test_explicit_words_are_whole_words() -> None:
+    assert song.analysed("What the fuck\nthe class passed the cocktail")["explicit"] == ["fuck"]
+
+
+def test_the_profile_finds_the_song_that_is_unlike_the_others() -> None:
+    found = profile.of(
+        [analysed(f"Song {number}", 0.5 + number / 100) for number in range(9)] + [analysed("Odd", -0.9)]
+    )
+    assert [one["title"] for one in found["outliers"]] == ["Odd"]
+    assert found["outliers"][0]["distance"] < -2
+    assert profile.of([]) == {"songs": 0}
+    assert profile.outliers([analysed("a", 1), analysed("b", -1)]) == []
+
+
+RESULT = {"playlist": "Mix", "songs": [1, 2], "failed": [{"title": "Song 3", "error": "no lyrics"}]}
+
+
+def test_the_letter_says_what_was_done_and_what_was_not() -> None:
+    letter = mail.message("ada@example.com", RESULT, took=timedelta(minutes=3), sender="h@example.com")
+    assert letter["Subject"] == "Mix: 2 songs analysed"
+    assert "Song 3: no lyrics" in letter.get_content()
+    assert "3 min" in letter.get_content()
+
+
+@pytest.mark.parametrize("address", ["a@b\nBcc: all@example.com", "\r\n"])
+def test_an_address_can_add_no_header(address: str) -> None:
+    with pytest.raises(Exception, match="no address"):
+        mail.message(address, RESULT, took=timedelta(1), sender="h@example.com")
+
+
+def test_the_letter_arrives() -> None:
+    class Inbox:
+        letters: list[Any] = []  # noqa: RUF012
+
+        async def handle_DATA(self, _: Any, __: Any, envelope: Any) -> str:  # noqa: N802
+            self.letters.append(envelope)
+            return "250 kept"
+
+    async def deliver(inbox: Inbox) -> dict[str, str]:
+        server = await asyncio.get_running_loop().create_server(lambda: SMTP(inbox), "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            letter = mail.message("ada@example.com", RESULT, took=timedelta(1), sender="h@example.com")
+            return await mail.send(f"smtp://127.0.0.1:{port}", letter)
+
+    inbox = Inbox()
+    assert asyncio.run(deliver(inbox)) == {"to": "ada@example.com"}
+    assert inbox.letters[0].rcpt_tos == ["ada@example.com"]
+    assert b"2 songs analysed" in inbox.letters[0].content
+
+
+def test_only_what_took_long_is_written_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    async def send(url: str, letter: EmailMessage) -> dict[str, str]:
+        sent.append(url)
+        return {"to": letter["To"]}
+
+    monkeypatch.setattr(mail, "send", send)
+    monkeypatch.setenv("HOOKLINE_SMTP_URL", "smtp://mail")
+    payload = {"name": "Mix", "songs": songs(1), "notify": "ada@example.com"}
+    quick = run(playlists.analyze, payload).with_results(analysed("Song 1"))
+    assert quick.result["playlist"] == "Mix"
+    assert not sent
+    clock = ManualClock(START)
+    waits = run(playlists.analyze, payload, clock=clock)
+    clock.advance(timedelta(minutes=2))
+    assert waits.with_results(analysed("Song 1")).result["playlist"] == "Mix"
+    assert sent == ["smtp://mail"]
