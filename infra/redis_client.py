@@ -4,6 +4,7 @@ Clients speak RESP2, answer in bytes, and never repeat a command by themselves: 
 safely, and whoever calls them decides when. Nothing connects before its first command.
 """
 
+import asyncio
 import logging
 import re
 import socket
@@ -14,11 +15,13 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 import hiredis
 import redis
 import redis.asyncio
+import redis.asyncio.sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.typing import EncodableT
 
+from infra import redis_sentinel
 from infra.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -37,12 +40,18 @@ _OPTIONS = frozenset({"db", "username", "password"})
 _TLS_OPTIONS = frozenset(
     {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 )
+_SENTINEL = "sentinel://"
 _UNREADABLE = "REDIS_URL: can't be read; in its password, write / ? # @ and % as %2F %3F %23 %40 and %25"
 
 
-class _PackedByHiredis:
+class _Swift:
     """Commands are packed in C: redis-py packs its blocking clients' so, and its asynchronous ones' in Python, six times
-    slower, which is what a batch of a hundred jobs spends most of its time on."""
+    slower, which is what a batch of a hundred jobs spends most of its time on. And they leave at once: uvloop would keep them
+    until everything that is ready has run, a hundred handlers for instance, with an idle Redis meanwhile."""
+
+    async def _connect(self: Any) -> None:
+        await super()._connect()  # type: ignore[misc]  # of redis-py's class, which stands behind this one
+        self._writer.transport.set_write_buffer_limits(0)
 
     def pack_command(self, *args: EncodableT) -> list[bytes]:
         name, *rest = args
@@ -50,19 +59,26 @@ class _PackedByHiredis:
         return [hiredis.pack_command((*words, *rest))]
 
 
-class _Connection(_PackedByHiredis, redis.asyncio.Connection):
+class _Connection(_Swift, redis.asyncio.Connection):
     pass
 
 
-class _SSLConnection(_PackedByHiredis, redis.asyncio.SSLConnection):
+class _SSLConnection(_Swift, redis.asyncio.SSLConnection):
     pass
 
 
-class _UnixDomainSocketConnection(_PackedByHiredis, redis.asyncio.UnixDomainSocketConnection):
+class _UnixDomainSocketConnection(_Swift, redis.asyncio.UnixDomainSocketConnection):
     pass
 
 
-_PACKED: dict[type, type] = {
+class _SentinelConnection(_Swift, redis.asyncio.sentinel.SentinelManagedConnection):
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Ask the sentinels first, where redis-py's own way would take the last address, or none."""
+        await self.connect()  # type: ignore[no-untyped-call]
+        await super().send_packed_command(command, check_health)
+
+
+_SWIFT: dict[type, type] = {
     redis.asyncio.Connection: _Connection,
     redis.asyncio.SSLConnection: _SSLConnection,
     redis.asyncio.UnixDomainSocketConnection: _UnixDomainSocketConnection,
@@ -80,7 +96,7 @@ def connect(url: str, *, blocking: bool = False, name: str = "hookline") -> redi
     """A client for code that runs in a loop.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://``.
+        url: ``redis://``, ``rediss://``, ``unix://`` or ``sentinel://``.
         blocking: for commands that wait in the server (BLMOVE, XREAD BLOCK): an answer may take as long as it likes.
         name: what ``CLIENT LIST`` shows.
 
@@ -88,15 +104,19 @@ def connect(url: str, *, blocking: bool = False, name: str = "hookline") -> redi
         SettingsError: we can't use such an address; the text holds no part of it.
     """
     options = _options(url, blocking=blocking, name=name) | {"retry": AsyncRetry(NoBackoff(), 0)}
+    if url.startswith(_SENTINEL):
+        return redis_sentinel.client(redis_sentinel.read(url), options, connection_class=_SentinelConnection)
     client = redis.asyncio.Redis.from_url(_usable(url), **options)
     pool = client.connection_pool
-    pool.connection_class = _PACKED[pool.connection_class]
+    pool.connection_class = _SWIFT[pool.connection_class]
     return client
 
 
 def connect_sync(url: str, *, blocking: bool = False, name: str = "hookline") -> redis.Redis:
     """The same for code that runs in a thread, or before there is a loop."""
     options = _options(url, blocking=blocking, name=name) | {"retry": Retry(NoBackoff(), 0)}
+    if url.startswith(_SENTINEL):
+        return redis_sentinel.client_sync(redis_sentinel.read(url), options)
     return redis.Redis.from_url(_usable(url), **options)
 
 
@@ -114,6 +134,12 @@ def memory(server: "FakeServer | None" = None) -> Memory:
     )
 
 
+def is_stale(connection: Any) -> bool:
+    """Whether the server has closed a connection, as it does with one that it finds idle for too long."""
+    reader = getattr(connection, "_reader", None)
+    return isinstance(reader, asyncio.StreamReader) and reader.at_eof()
+
+
 def redacted(url: str) -> str:
     """The address as it may be shown: no user, no password, no options.
 
@@ -123,6 +149,8 @@ def redacted(url: str) -> str:
     'an unreadable address'
     """
     try:
+        if url.startswith(_SENTINEL):
+            return str(redis_sentinel.read(url))
         parts = _parts(url)
     except SettingsError:
         return "an unreadable address"
@@ -169,12 +197,10 @@ def _parts(url: str) -> SplitResult:
         parts.port  # noqa: B018  reading it is what checks it
     except ValueError:
         raise SettingsError(_UNREADABLE) from None
-    if parts.scheme == "sentinel":
-        raise SettingsError(
-            "REDIS_URL: sentinel:// is not supported yet; give it the primary's redis:// address"
-        )
     if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise SettingsError("REDIS_URL: needs an address that starts with redis://, rediss:// or unix://")
+        raise SettingsError(
+            "REDIS_URL: needs an address that starts with redis://, rediss://, unix:// or sentinel://"
+        )
     if parts.scheme == "unix" and (parts.hostname or not parts.path):
         raise SettingsError("REDIS_URL: unix:// needs a whole path, such as unix:///run/redis.sock")
     if parts.scheme != "unix" and not (parts.hostname and _DATABASE.fullmatch(parts.path)):

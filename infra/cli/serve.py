@@ -4,11 +4,13 @@ import asyncio
 import dataclasses
 import logging
 import secrets
+from datetime import timedelta
 
 import click
 
 from infra.cli import assembly
 from infra.cli.listening import OrderlyServer, listen, port_of, server_config
+from infra.cli.options import DURATION
 from infra.cli.worker import leave
 from infra.settings import Settings, environment
 
@@ -16,14 +18,18 @@ log = logging.getLogger(__name__)
 
 
 @click.command(name="serve")
-def command() -> None:
+@click.option("--max-idle", type=DURATION, help="End when nothing has come for so long, such as 5m.")
+def command(max_idle: timedelta | None) -> None:
     """Web and worker in one process; without REDIS_URL in memory, and nothing outlives the process."""
     settings = Settings.load()
     in_memory = settings.redis_url is None
+    if in_memory and max_idle is not None:
+        raise click.UsageError("--max-idle needs REDIS_URL: what waits for its time would be lost at the end")
     if in_memory and not settings.secret_keys:
         settings = dataclasses.replace(settings, secret_keys=(secrets.token_hex(32),))
     sources = assembly.start(environment(), settings=settings)
     connections = assembly.Connections.in_this_process() if in_memory else assembly.Connections.of(settings)
+    assembly.fsync_of(settings, connections)
     registry = assembly.handlers_of(settings)
     listening = listen(settings.host, settings.port)
     assembly.tell_start(settings, sources, port_of(listening))
@@ -33,17 +39,24 @@ def command() -> None:
     async def serve() -> None:
         """The web part goes first: what it has acknowledged by then, the worker still has its grace to run."""
         server = OrderlyServer(server_config(assembly.web(settings, sources, connections)))
-        engine = assembly.engine(settings, sources, connections, registry)
-        working = asyncio.create_task(engine.run(threaded=not in_memory, handle_signals=False))
-        working.add_done_callback(lambda _: setattr(server, "should_exit", True))
-        assembly.quiet_collector()
-        try:
-            await server.serve(sockets=[listening])
-            engine.request_stop()
-            await working
-        except Exception:
-            log.exception("ended by a fault")
-            leave(1)  # at once: the end of the loop would wait for tasks that the fault has left behind
+        async with assembly.worker(settings, sources, connections, registry) as engine:
+            working = asyncio.create_task(
+                engine.run(
+                    burst=max_idle is not None,
+                    max_idle=max_idle or timedelta(0),
+                    threaded=not in_memory,
+                    handle_signals=False,
+                )
+            )
+            working.add_done_callback(lambda _: setattr(server, "should_exit", True))
+            assembly.quiet_collector()
+            try:
+                await server.serve(sockets=[listening])
+                engine.request_stop()
+                await working
+            except Exception:
+                log.exception("ended by a fault")
+                leave(1)  # at once: the end of the loop would wait for tasks that the fault has left behind
 
     asyncio.run(serve())
     leave(0)

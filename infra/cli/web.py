@@ -32,7 +32,7 @@ def command(workers: int, with_parent: bool) -> None:
     """Take webhooks in, on $HOST:$PORT."""
     settings = Settings.load()
     sources = assembly.start(environment(), settings=settings)
-    assembly.Connections.of(settings)
+    assembly.fsync_of(settings, assembly.Connections.of(settings))
     listening = listen(settings.host, settings.port)
     assembly.tell_start(settings, sources, port_of(listening))
     if with_parent:
