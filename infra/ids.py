@@ -10,14 +10,18 @@ Source: https://github.com/ulid/spec, in lower case.
 import os
 import re
 from collections.abc import Callable
+from datetime import datetime
+from functools import reduce
+from hashlib import blake2s
 
-from infra.clock import wall_milliseconds
+from infra.clock import from_unix_milliseconds, wall_milliseconds
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 _SUFFIX = re.compile(r"[0-9a-hjkmnp-tv-z]{26}", re.ASCII)
 
-EVENT, JOB, CALLBACK = "evt_", "job_", "cb_"
+EVENT, JOB, CALLBACK, RECEIVER, FILE = "evt_", "job_", "cb_", "rcv_", "file_"
+REPLAY, BATCH = "rep_", "bat_"
 
 
 def new_suffix(
@@ -34,6 +38,16 @@ def new_suffix(
     return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
+def suffix_after(id_: str, *, seed: str) -> str:
+    """The same suffix whenever asked for with the same words: of the time of an id, its chance drawn from a seed.
+
+    >>> suffix_after("rep_01k00000000000000000000000", seed="evt_1")
+    '01k0000000ckaba30q5km77v2j'
+    """
+    chance = blake2s(f"{id_} {seed}".encode(), digest_size=10).digest()
+    return id_.partition("_")[2][:10] + new_suffix(milliseconds=lambda: 0, random_bytes=lambda _: chance)[10:]
+
+
 def is_id(text: str, prefix: str) -> bool:
     """Whether a text has the shape of an id of that kind; a path parameter that has not is a 404.
 
@@ -43,4 +57,16 @@ def is_id(text: str, prefix: str) -> bool:
     return (
         text.startswith(prefix)
         and _SUFFIX.fullmatch(text[len(prefix) :].split("-", maxsplit=1)[0]) is not None
+    )
+
+
+def time_of(id_: str) -> datetime:
+    """When an id was made, by the clock of the process that made it.
+
+    >>> time_of("job_01k00000000000000000000000").isoformat()
+    '2025-07-12T18:57:36.768000+00:00'
+    """
+    letters = id_.partition("_")[2][:10]
+    return from_unix_milliseconds(
+        reduce(lambda value, letter: value * 32 + _ALPHABET.index(letter), letters, 0)
     )

@@ -1,4 +1,4 @@
-"""Signed links to one job: they expire, read only that job, cancel it where that was asked for, and survive the rotation of ``HOOKLINE_SECRET_KEY``.
+"""Signed links to one job or one batch: they expire, read only that, cancel the job where that was asked for, and survive the rotation of ``HOOKLINE_SECRET_KEY``.
 
 The token is ``{job}.{time}.{signature}``, or ``{job}-cancel.…``, by itsdangerous, SHA-256, with a key derived for this purpose alone. Its text has
 more than one spelling (base64 leaves some bits of the last character open), so nothing may be revoked by it.
@@ -11,7 +11,7 @@ HooklineError
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
 
@@ -80,11 +80,25 @@ class Links:
         token = self._signer.sign(job_id + (_MAY_CANCEL if cancel else "")).decode()
         return f"{self._public_url or ''}/jobs/{job_id}?token={token}"
 
+    def batch_url(self, batch_id: str) -> str:
+        """Where that batch can be read, likewise."""
+        return f"{self._public_url or ''}/batches/{batch_id}?token={self._signer.sign(batch_id).decode()}"
+
+    def part_urls(self, job_ids: Iterable[str], *, token: str | None) -> list[str]:
+        """Where the jobs of a batch can be read, and no more.
+
+        Args:
+            token: of the link to the batch, checked before: theirs work for as long as it does. None: as long as any.
+        """
+        at = None if token is None else int(self._signer.unsign(token, return_timestamp=True)[1].timestamp())
+        signed = [(job_id, self._signer.sign(job_id, at=at).decode()) for job_id in job_ids]
+        return [f"{self._public_url or ''}/jobs/{job_id}?token={token}" for job_id, token in signed]
+
     def check(self, job_id: str, token: str, *, cancel: bool = False) -> None:
-        """Return if the token lets its bearer read that job, or cancel it.
+        """Return if the token lets its bearer read that job, or cancel it; or read that batch.
 
         Raises:
-            LinkElsewhere: it is for another job.
+            LinkElsewhere: it is for another job or batch.
             LinkPowerless: it may read that job only.
             LinkError: it is not good, or not any more.
         """
@@ -112,9 +126,13 @@ class _Signer(TimestampSigner):
     def get_timestamp(self) -> int:
         return int(self._clock.now().timestamp())
 
-    def sign(self, value: str | bytes) -> bytes:
-        """As itsdangerous does, in half the time: every accepted event is answered with a link."""
-        dated = b"%b.%b" % (want_bytes(value), _written(self.get_timestamp()))
+    def sign(self, value: str | bytes, *, at: int | None = None) -> bytes:
+        """As itsdangerous does, in half the time: every accepted event is answered with a link.
+
+        Args:
+            at: when, in Unix seconds; now, if left out.
+        """
+        dated = b"%b.%b" % (want_bytes(value), _written(self.get_timestamp() if at is None else at))
         return b"%b.%b" % (dated, base64_encode(hmac.digest(self.secret_key, dated, "sha256")))
 
 

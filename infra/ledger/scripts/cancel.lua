@@ -2,7 +2,7 @@
 -- that runs it is told.
 -- One script, because an outcome without its callback would be silence, and because what still runs must find itself fenced.
 --
--- ARGV  1… job ids
+-- ARGV  1 who cancels, or '' · 2… job ids
 -- Reply for each the status that it now has: 'canceled', or what it had ended as before; '' where there is no such job.
 
 local function taken_from(worker, job, token, record)
@@ -34,12 +34,13 @@ local function cancel(job)
   leave_line(job, record[7])
   free_place(job, record[8])
   if queue_callback(job, born.callback, natural(record[5], 1)) then redis.call('PUBLISH', K.wake, 'outbox') end
+  note_act(job, 'cancel', ARGV[1])
   tell(change_of(job, event, 'canceled', queue))
   return 'canceled'
 end
 
 local replies = {}
-for place, job in ipairs(ARGV) do replies[place] = cancel(job) end
+for place = 2, #ARGV do replies[place - 1] = cancel(ARGV[place]) end
 redis.call('DEL', K.scratch)
 publish_changes()
 return replies

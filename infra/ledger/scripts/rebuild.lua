@@ -50,7 +50,11 @@ local function restore_event(key)
   local kind = kind_of(fields(key, 'head')[1])
   for _, name in ipairs(put('HKEYS', key)) do
     local job = string.match(name, '^job:(job_%w+)$')
-    if job then restore_job(job, kind) end
+    if job then
+      local event = string.sub(key, #K.event + 1)
+      if event ~= event_of(job) then put('HSET', K.replayed, job, event) end
+      restore_job(job, kind)
+    end
   end
 end
 

@@ -44,9 +44,10 @@ local function remove(job, event, queue, callbacks)
     gone.add(K.callbacks_as .. callback[2], callback[1])
     redis.call('DEL', K.callback .. callback[1])
   end
-  redis.call('DEL', K.job .. job, K.results .. job, K.log .. job, K.steps .. job)
+  redis.call('DEL', K.job .. job, K.results .. job, K.log .. job, K.steps .. job, K.acts .. job)
   put('HDEL', K.quarantine, job)
-  put('HDEL', K.event .. event, 'job:' .. job)
+  if event ~= event_of(job) then put('HDEL', K.replayed, job) end
+  put('HDEL', K.event .. event, 'job:' .. job, 'round:' .. job)
   for _, name in ipairs(put('HKEYS', K.event .. event)) do
     if string.sub(name, 1, 4) == 'job:' then return end
   end
@@ -60,7 +61,8 @@ local function look_at(job, created)
   if not due or due > now then return end
   local callbacks = callbacks_of(job, natural(record[5], 1))
   if not callbacks then return end
-  remove(job, event_of(job, record[3]), is_queue(record[4]) and record[4] or 'default', callbacks)
+  local event = record[3] and event_of(job, record[3]) or home_of(job)
+  remove(job, event, is_queue(record[4]) and record[4] or 'default', callbacks)
   removed = removed + 1
 end
 

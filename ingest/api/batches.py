@@ -1,0 +1,45 @@
+"""``GET /batches/{id}``: jobs that were submitted together, for a key that may read, or for the bearer of the batch's own link."""
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from infra.clock import Clock
+from infra.ids import BATCH, is_id
+from infra.ledger import Batches
+from infra.links import Links
+from infra.signatures import Headers
+from ingest.api.endpoint import Endpoint
+from ingest.api.query import query_of
+from ingest.keys import Keys
+from ingest.pages.batch_page import batch_page
+from ingest.pages.renderer import VARY, Pages, prefers_page
+from ingest.problems import NOT_FOUND, Problem
+from ingest.replies import json_reply
+from ingest.views import batch_view
+
+
+class ReadBatch(Endpoint):
+    """The whole, and the parts, each with a link to it that works for as long as the one to the batch; for browsers as a page."""
+
+    methods = ("GET", "HEAD")
+
+    def __init__(self, *, keys: Keys, batches: Batches, links: Links, pages: Pages, clock: Clock) -> None:
+        self._keys = keys
+        self._batches = batches
+        self._links = links
+        self._pages = pages
+        self._clock = clock
+
+    async def answer(self, scope: Scope, _: Receive) -> Response:
+        batch_id, token = scope["path_params"]["id"], query_of(scope).get("token")
+        headers = Headers(scope["headers"])
+        self._keys.may_read(batch_id, headers, token)
+        found = await self._batches.batch(batch_id) if is_id(batch_id, BATCH) else None
+        if found is None:
+            raise Problem(NOT_FOUND)
+        now = self._clock.now()
+        urls = self._links.part_urls([job.id for job in found.jobs], token=token)
+        shown = batch_view(found, now=now, urls=urls)
+        if prefers_page(headers.get("accept")):
+            return batch_page(self._pages, shown, now=now)
+        return json_reply(shown, headers=VARY)

@@ -1,0 +1,36 @@
+"""A request's body that is one JSON object, or nothing."""
+
+from collections.abc import Collection
+from typing import Any
+
+from starlette.types import Receive, Scope
+
+from infra import strict_json
+from ingest.intake import read_body
+from ingest.problems import BODY_MALFORMED, INVALID, Problem
+
+
+async def read_object(
+    scope: Scope, receive: Receive, *, limit: int, known: Collection[str]
+) -> dict[str, Any]:
+    """The object; an empty one where there is no body.
+
+    Args:
+        limit: in bytes.
+        known: the names that it may have.
+
+    Raises:
+        Problem: 400 where the body is not JSON; 422 where it is no object, or has other names; 413, 415 and 408 of `read_body`.
+        ClientGone: before the body was whole.
+    """
+    body = await read_body(scope, receive, limit=limit)
+    try:
+        sent = strict_json.loads(body) if body else {}
+    except strict_json.StrictJSONError as error:
+        raise Problem(BODY_MALFORMED, str(error)) from None
+    if not isinstance(sent, dict):
+        raise Problem(INVALID, "Needs an object - at `$`")
+    for name in sent:
+        if name not in known:
+            raise Problem(INVALID, f"Takes {', '.join(known)} - at `$.{name}`")
+    return sent
