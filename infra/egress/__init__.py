@@ -10,9 +10,10 @@ from infra.egress.errors import (
 )
 from infra.egress.policy import CheckedURL, EgressPolicy, check_address, check_url
 from infra.egress.resolving import Resolve
-from infra.egress.transport import GuardedTransport, guarded_client
+from infra.egress.transport import DRIP, GuardedTransport, guarded_client
 
 __all__ = [
+    "DRIP",
     "AddressRefused",
     "Blocked",
     "CheckedURL",

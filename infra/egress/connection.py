@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
             await self._shaken
 
     def begin(self, request: bytes, *, bodiless: bool, deadline: float, room: int) -> Answer:
-        """Send a request, whole.
+        """Send a request, or its beginning.
 
         Args:
             deadline: on the loop's clock, when the answer must be complete.
@@ -71,8 +71,12 @@ class Connection(asyncio.Protocol):
         self._answer = answer = Answer(bodiless=bodiless, flow=self._transport)
         self._room = room
         self._timer = asyncio.get_running_loop().call_at(deadline, self._fail, DeadlinePassed(_LATE))
-        self._transport.write(request if self._tls is None else self._tls.encrypt(request))
+        self.go_on(request)
         return answer
+
+    def go_on(self, part: bytes) -> None:
+        """Send more of the request that was begun."""
+        self._transport.write(part if self._tls is None else self._tls.encrypt(part))
 
     def abort(self) -> None:
         """Close it now, whatever was under way."""

@@ -28,11 +28,15 @@ from infra.egress.errors import ConnectionBroken, URLRefused
 from infra.egress.policy import CheckedURL, EgressPolicy, check_url
 from infra.egress.resolving import Resolve, SystemResolver
 
+DRIP: Final = "drip"
+"""The extension of a request whose body is to go out over so many seconds, bit by bit: to see whether a receiver bears it."""
+
 MAX_RECEIVED: Final = 64 * 1024
 TOTAL_SECONDS: Final = 15.0
 
 _HEADERS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n\0]*\r\n)*")
 _METHOD = re.compile(r"[A-Z]{1,16}", re.ASCII)
+_PIECES: Final = 8  # of a body that goes out bit by bit
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOLD_APART: Final = ("webhook-id", "idempotency-key")
 _OURS: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
@@ -113,9 +117,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         connection = await self._lines.connect(url, deadline=deadline, fresh=fresh)
         kept = connection.used
         bodiless = request.method == "HEAD"
-        answer = connection.begin(sent, bodiless=bodiless, deadline=deadline, room=self._max_received)
+        first, *pieces = _pieces(sent, slowly=DRIP in request.extensions)
+        answer = connection.begin(first, bodiless=bodiless, deadline=deadline, room=self._max_received)
         body = _Body(answer, connection)
         try:
+            for piece in pieces:
+                await asyncio.sleep(request.extensions[DRIP] / len(pieces))
+                if not answer.ended:
+                    connection.go_on(piece)
             await answer.head()
         except ConnectionBroken:
             if kept and not answer.begun and _repeatable(request):
@@ -146,6 +155,15 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._connection.end(self.answer)
+
+
+def _pieces(sent: bytes, *, slowly: bool) -> list[bytes]:
+    """A request whole; or its head, and its body in a few pieces."""
+    if not slowly:
+        return [sent]
+    begin = sent.index(b"\r\n\r\n") + 4
+    size = max(1, -(-(len(sent) - begin) // _PIECES))
+    return [sent[:begin], *(sent[place : place + size] for place in range(begin, len(sent), size))]
 
 
 def _repeatable(request: httpx.Request) -> bool:

@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Final, Protocol, cast
 
 from infra.ledger import Ledger, LedgerError
+from infra.ledger.receivers import receiver_id
 from infra.ledger.records import Delivery, DueCallback
 from infra.ledger.scripts import BATCH
+from infra.metrics import Metrics
 from worker.callbacks.deliver import Sent
 from worker.callbacks.lanes import Lanes
 from worker.callbacks.receivers import Receiver, Receivers
@@ -26,6 +28,7 @@ _MARGIN: Final = timedelta(seconds=15)
 _TO_RECORD: Final = timedelta(seconds=3)
 _PAUSE: Final = timedelta(seconds=1)
 _PATIENCE: Final = 5.0
+_LOOK_AROUND: Final = 1.0
 
 
 class Sends(Protocol):
@@ -54,6 +57,7 @@ class Outbox:
         sends: Sends,
         receivers: Receivers,
         *,
+        metrics: Metrics,
         sender: str,
         attempt_limit: timedelta,
         look_every: timedelta,
@@ -62,14 +66,17 @@ class Outbox:
         self._sends = sends
         self._receivers = receivers
         self._lanes = Lanes(receivers)
+        self._metrics = metrics
         self._sender = sender
         self._hold = attempt_limit + _MARGIN
         self._look_every = look_every
         self._sequence = 0
+        self._looked_at = 0.0
         self._turning: asyncio.Future[timedelta] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._sent: list[Delivery] = []
         self._changed = asyncio.Event()
+        self._withdrawing: set[asyncio.Task[None]] = set()
         self._next_begin: asyncio.Handle | None = None
 
     def look(self) -> None:
@@ -125,11 +132,14 @@ class Outbox:
     async def _close(self) -> None:
         if self._next_begin is not None:
             self._next_begin.cancel()
+        await asyncio.gather(*self._withdrawing)
         await self._sends.aclose()
 
     async def _turn(self) -> timedelta:
         """Record, and take more if there is a use for it. Returns how long to wait for the next turn."""
         await self._record()
+        if self._sending or self._lanes:
+            await self._look_at_neighbours()
         if not self._hungry():
             return self._look_every
         begun_at = asyncio.get_running_loop().time()
@@ -147,6 +157,17 @@ class Outbox:
             await self._give_back(AWAY)
             waits.append(AWAY)
         return min(waits)
+
+    async def _look_at_neighbours(self) -> None:
+        """See, once a second, with how many this one shares the receivers' rates, and whom to send less."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at < _LOOK_AROUND:
+            return
+        self._looked_at = now
+        workers, throttled = await self._ledger.callbacks.neighbours()
+        self._receivers.share(workers)
+        for host in throttled:
+            self._receivers.throttle(host, now)
 
     def _hungry(self) -> bool:
         if len(self._sending) >= AT_ONCE:
@@ -179,6 +200,7 @@ class Outbox:
         self._receivers.end(receiver, sent.result, now, pause=pause)
         delivery = sent.delivery
         self._sent.append(delivery)
+        self._metrics.called(delivery)
         if log.isEnabledFor(logging.INFO):
             log.info(
                 "callback %s",
@@ -193,8 +215,20 @@ class Outbox:
     async def _record(self) -> None:
         while self._sent:
             batch = self._sent[:BATCH]
-            await self._ledger.callbacks.record(batch)
+            paused = await self._ledger.callbacks.record(batch)
             del self._sent[: len(batch)]
+            for url in paused:
+                receiver = {"receiver": receiver_id(url)}
+                log.warning("a receiver is paused: its callbacks are dead letters", extra=receiver)
+                self._withdrawing.add(task := asyncio.create_task(self._withdraw(url)))
+                task.add_done_callback(self._withdrawing.discard)
+
+    async def _withdraw(self, url: str) -> None:
+        """Have the ledger look at what waits for a receiver that is paused; else that falls due by and by."""
+        try:
+            await self._ledger.pausing.withdraw(url)
+        except LedgerError as error:
+            log.error("callbacks could not be withdrawn: %s", error, extra={"receiver": receiver_id(url)})
 
     async def _give_back(self, wait: timedelta) -> None:
         """Let the ledger have what the lanes let go; where it can't be told, that falls due when the hold ends."""

@@ -6,8 +6,9 @@ come about counts against the host.
 
 - **At a time**: a receiver begins with `WINDOW_FIRST`, gets one more with each callback that it takes, up to `WINDOW_MOST`,
   and half with each that it leaves without an answer. One that hangs soon holds a single line.
-- **How fast**: by the host's rate, where it has one; a 429 sets one, half of what was sent, which doubles every
-  `RELAX_SECONDS` until it is no limit any more. A ``Retry-After`` is a pause for all that goes to the receiver.
+- **How fast**: by the host's rate, where it has one, of which each of the workers takes its share; a 429 to any of them sets
+  one, half of what was sent, which doubles every `RELAX_SECONDS` until it is no limit any more. A ``Retry-After`` is a pause
+  for all that goes to the receiver.
 - **Not at all**: after `FAILURES` failures in a row, one callback is sent every `probe_every` seconds. When one is taken,
   the others follow at a pace that begins with `RAMP_FIRST` a second and grows by half each second.
 
@@ -30,6 +31,7 @@ RAMP_FACTOR: Final = 1.5
 NO_LIMIT: Final = 1_000.0
 LEAST_RATE: Final = 5.0
 RELAX_SECONDS: Final = 10.0
+LEARN_SECONDS: Final = 3.0
 PAUSE_MOST: Final = 60.0
 STILL_SECONDS: Final = 0.25
 KNOWN_MOST: Final = 10_000
@@ -150,6 +152,7 @@ class _Host:
     sending: int = 0
     next_at: float = 0.0
     learned: float | None = None
+    learned_at: float = -inf
     relax_at: float = 0.0
     second: int = 0
     this_second: int = 0
@@ -160,15 +163,15 @@ class _Host:
     def calm(self) -> bool:
         return not self.sending and self.learned is None and self.breaker.calm
 
-    def limit(self, now: float) -> float | None:
-        """Callbacks a second, at this moment."""
+    def limit(self, now: float, *, workers: int) -> float | None:
+        """Callbacks a second, at this moment, where so many workers share the host's own rate."""
         while self.learned is not None and now >= self.relax_at:
             self.learned *= 2
             self.relax_at += RELAX_SECONDS
             if self.learned > NO_LIMIT:
                 self.learned = None
-        limits = [limit for limit in (self.rate, self.learned) if limit is not None]
-        return min(limits, default=None)
+        share = None if self.rate is None else self.rate / workers
+        return min((limit for limit in (share, self.learned) if limit is not None), default=None)
 
     def count(self, now: float) -> None:
         if (second := int(now)) != self.second:
@@ -176,12 +179,12 @@ class _Host:
             self.second, self.this_second = second, 0
         self.this_second += 1
 
-    def learn(self, now: float) -> None:
+    def learn(self, now: float, *, workers: int) -> None:
         """It said that this is too fast."""
         sent = max(self.this_second, self.last_second)
-        limit = self.limit(now)
-        self.learned = max(LEAST_RATE, (sent if limit is None else min(sent, limit)) / 2)
-        self.relax_at = now + RELAX_SECONDS
+        limit = self.limit(now, workers=workers)
+        self.learned = max(LEAST_RATE / workers, (sent if limit is None else min(sent, limit)) / 2)
+        self.learned_at, self.relax_at = now, now + RELAX_SECONDS
 
 
 class Receivers:
@@ -202,6 +205,7 @@ class Receivers:
     def __init__(self, *, probe_every: float, rate: float | None = None) -> None:
         self._probe_every = probe_every
         self._rate = rate
+        self._workers = 1
         self._receivers: dict[str, _Receiver] = {}
         self._hosts: dict[str, _Host] = {}
 
@@ -233,7 +237,7 @@ class Receivers:
         one.breaker.begin(now)
         host.breaker.begin(now)
         host.count(now)
-        if (limit := host.limit(now)) is not None:
+        if (limit := host.limit(now, workers=self._workers)) is not None:
             host.next_at = max(host.next_at, now) + 1.0 / limit
 
     def end(self, receiver: Receiver, result: Result, now: float, *, pause: float = 0.0) -> None:
@@ -257,11 +261,21 @@ class Receivers:
             one.moved_at = now
             one.window = min(one.window + 1, WINDOW_MOST)
         elif result is Result.THROTTLED:
-            host.learn(now)
+            host.learn(now, workers=self._workers)
         else:
             one.breaker.fail(now, probe_every=self._probe_every)
             if result is not Result.REFUSED:
                 one.window = max(1.0, one.window / 2)
+
+    def share(self, workers: int) -> None:
+        """So many workers send to the same hosts."""
+        self._workers = max(1, workers)
+
+    def throttle(self, host: str, now: float) -> None:
+        """The host has answered 429 to another worker: this one slows down too, unless it has just done so."""
+        known = self._hosts.get(host)
+        if known is not None and now - known.learned_at >= LEARN_SECONDS:
+            known.learn(now, workers=self._workers)
 
     def _of(self, receiver: Receiver) -> tuple[_Receiver, _Host]:
         one, host = self._receivers.get(receiver.url), self._hosts.get(receiver.host)

@@ -18,7 +18,8 @@ from infra.clock import ManualClock, SystemClock
 from infra.egress import EgressPolicy, GuardedTransport
 from infra.ledger.records import CallbackStatus, Delivery, DueCallback
 from tests.unit.worker.callback_jobs import NOW, due, ended_job
-from worker.callbacks.deliver import MAX_KEPT, Sender
+from worker.callbacks.deliver import Sender
+from worker.callbacks.post import MAX_KEPT, Post
 
 NEW, OLD = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXc=", "whsec_b2xkIG9sZCBvbGQgb2xkIG9sZCBvbGQ="
 POLICY = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
@@ -100,16 +101,18 @@ class Receiver:
                 await writer.wait_closed()
 
 
-def sender(client: httpx.AsyncBaseTransport, **changes: Any) -> Sender:
+def sender(transport: httpx.AsyncBaseTransport, **changes: Any) -> Sender:
     options: dict[str, Any] = {
-        "secrets_for": lambda _source: (NEW, OLD),
         "clock": ManualClock(NOW),
         "schedule": SCHEDULE,
         "jitter": lambda: 0.5,
-        "timeout": DEADLINE,
         "status_url": lambda job_id: f"https://hooks.example.com/jobs/{job_id}",
     }
-    return Sender(client, **options | changes)
+    posting: dict[str, Any] = {"secrets_for": lambda _source: (NEW, OLD), "timeout": DEADLINE}
+    posting |= {
+        name: changes.pop(name) for name in ("secrets_for", "timeout", "private_keys") if name in changes
+    }
+    return Sender(Post(transport, **posting), **options | changes)
 
 
 async def attempt(transport: httpx.AsyncBaseTransport, callback: DueCallback, **changes: Any) -> Delivery:

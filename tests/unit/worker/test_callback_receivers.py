@@ -185,6 +185,38 @@ def test_a_429_halves_the_rate_of_the_host_which_then_doubles_until_it_is_none()
     assert world.receivers._hosts["hooks.example"].learned is None
 
 
+def test_workers_share_a_known_rate() -> None:
+    """Make's 30 a second are for all of them together."""
+    make = Receiver.of("https://hook.eu1.make.com/x")
+    worlds = [World(), World(), World()]
+    for world in worlds:
+        world.receivers.share(3)
+    assert 290 <= sum(world.sent_within(10, make) for world in worlds) <= 303
+    worlds[0].receivers.share(1)
+    assert 295 <= worlds[0].sent_within(10, make) <= 301
+
+
+def test_a_429_to_another_worker_slows_this_one_down_too_and_once() -> None:
+    world = World()
+    for _ in range(100):
+        world.send(Result.TAKEN)
+        world.now += 0.01
+    for _ in range(3):
+        world.receivers.throttle("hooks.example", world.now)
+        world.receivers.throttle("unknown.example", world.now)
+    assert 30 <= world.sent_within(1) <= 55
+
+
+def test_what_a_worker_has_met_itself_does_not_slow_it_down_twice() -> None:
+    world = World()
+    for _ in range(100):
+        world.send(Result.TAKEN)
+        world.now += 0.01
+    world.send(Result.THROTTLED)
+    world.receivers.throttle("hooks.example", world.now + 1)
+    assert 30 <= world.sent_within(1) <= 55
+
+
 def test_one_429_does_not_silence_a_host() -> None:
     world = World()
     world.send(Result.THROTTLED)

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from infra.ledger import LedgerError
+from infra.ledger.callbacks import Neighbours
 from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery, DueCallback
+from infra.metrics import Metrics
 from tests.unit.worker.callback_jobs import due as due_to
 from worker.callbacks.deliver import Sent
 from worker.callbacks.outbox import AWAY, WAITING_MOST, Outbox
@@ -21,6 +23,9 @@ def due(number: int, url: str = "https://example.com/hook") -> DueCallback:
     return due_to(url, number=number)
 
 
+ALONE = Neighbours(1, frozenset())
+
+
 @dataclass
 class Played:
     """A ledger's callbacks: gives what waits, keeps what is recorded, fails as often as told."""
@@ -31,6 +36,15 @@ class Played:
     asked: int = 0
     reply: asyncio.Event | None = None
     postponed: list[tuple[str, timedelta]] = field(default_factory=list)
+    pausing: set[str] = field(default_factory=set)
+    withdrawn: list[str] = field(default_factory=list)
+    others: Neighbours = ALONE
+
+    async def neighbours(self) -> Neighbours:
+        return self.others
+
+    async def withdraw(self, url: str) -> None:
+        self.withdrawn.append(url)
 
     async def due(
         self, sender: str, *, sequence: int, most: int, hold: timedelta
@@ -41,11 +55,12 @@ class Played:
             await self.reply.wait()
         return taken, (timedelta(0) if self.waiting else None)
 
-    async def record(self, deliveries: list[Delivery]) -> None:
+    async def record(self, deliveries: list[Delivery]) -> list[str]:
         if self.failures:
             self.failures -= 1
             raise LedgerError("away")
         self.recorded += [delivery.callback.id for delivery in deliveries]
+        return [delivery.callback.url for delivery in deliveries if delivery.callback.id in self.pausing]
 
     async def postpone(self, callbacks: list[DueCallback], wait: timedelta) -> None:
         self.postponed += [(callback.id, wait) for callback in callbacks]
@@ -82,8 +97,8 @@ class Sends:
 
 def outbox(ledger: Played, sends: Sends, *, look_every: timedelta = SECOND) -> Outbox:
     return Outbox(
-        SimpleNamespace(callbacks=ledger), sends, Receivers(probe_every=1.0),
-        sender="s", attempt_limit=SECOND, look_every=look_every,
+        SimpleNamespace(callbacks=ledger, pausing=ledger), sends, Receivers(probe_every=1.0),
+        metrics=Metrics(), sender="s", attempt_limit=SECOND, look_every=look_every,
     )  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -229,5 +244,34 @@ def test_what_was_being_taken_when_the_worker_stopped_is_still_sent() -> None:
         asyncio.get_running_loop().call_soon(ledger.reply.set)
         await box.drain()
         assert ledger.recorded == ["cb_1"]
+
+    in_loop(test)
+
+
+def test_what_waits_for_a_receiver_that_is_paused_is_withdrawn() -> None:
+    async def test() -> None:
+        ledger = Played([due(1), due(2, "https://gone.example/hook")], pausing={"cb_2"})
+        await outbox(ledger, Sends()).empty()
+        assert ledger.withdrawn == ["https://gone.example/hook"]
+
+    in_loop(test)
+
+
+def test_what_other_workers_have_met_is_heeded() -> None:
+    async def test() -> None:
+        ledger, sends = (
+            Played([due(1)], others=Neighbours(4, frozenset({"example.com"}))),
+            Sends(asyncio.Event()),
+        )
+        box = outbox(ledger, sends)
+        running = asyncio.create_task(box.run())
+        while not box._receivers._hosts:
+            await asyncio.sleep(0)
+        box.look()
+        host = box._receivers._hosts["example.com"]
+        while host.learned is None:
+            await asyncio.sleep(0.01)
+        assert box._receivers._workers == 4
+        running.cancel()
 
     in_loop(test)
