@@ -1,4 +1,4 @@
-"""``hookline jobs``: look at jobs, and cancel them."""
+"""``hookline jobs``: look at jobs, cancel them, run them again."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,42 +6,41 @@ from typing import Any
 
 import click
 
+from infra.cli.again import retry_job
 from infra.cli.callbacks import print_posts
-from infra.cli.looking import NotFound, look, newest
+from infra.cli.looking import BY, NotFound, listing, live_entries, look, wanted
 from infra.cli.tables import json_text, print_facts, print_json, print_table, relative
 from infra.ledger import Ledger
+from infra.ledger.lists import Page, Place, gather
 from infra.ledger.records import CallbackRecord, ErrorInfo, HandlerEntry, JobRecord, JobStatus
 from infra.routes import entry_for
 
 
 @click.group(name="jobs")
 def command() -> None:
-    """Look at jobs, and cancel them."""
+    """Look at jobs, cancel them, run them again."""
+
+
+command.add_command(retry_job)
 
 
 @command.command(name="list")
-@click.option("--source", help="Only of this source.")
-@click.option("--type", "type_", metavar="TEXT", help="Only of this event type.")
-@click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only these.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def list_jobs(source: str | None, type_: str | None, status: str | None, limit: int, as_json: bool) -> None:
+@listing(JobStatus)
+def list_jobs(limit: int, cursor: Place | None, as_json: bool, **words: str | None) -> None:
     """The newest jobs, newest first."""
+    from ingest.views import listed_job_view, page_view
 
-    async def read(ledger: Ledger) -> tuple[list[JobRecord], list[HandlerEntry], datetime]:
-        jobs = await newest(
-            lambda number: ledger.reading.jobs(source=source, type=type_, limit=number),
-            lambda job: source in (None, job.source) and status in (None, job.status),
-            limit,
-        )
-        return jobs, await _entries(ledger), await ledger.reading.now()
+    filter_ = wanted(JobStatus, **words)
 
-    jobs, entries, now = look(read)
+    async def read(ledger: Ledger) -> tuple[Page[JobRecord], datetime]:
+        return await gather(ledger.lists.jobs, filter_, limit, cursor), await ledger.reading.now()
+
+    page, now = look(read)
     if as_json:
-        print_json({"items": [_view(job, entries) for job in jobs]})
-    elif jobs:
+        print_json(page_view(page, listed_job_view))
+    elif page.items:
         columns = ("job", "status", "source", "type", "queue", "attempt", "created", "error")
-        print_table(columns, (_row(job, now) for job in jobs))
+        print_table(columns, (_row(job, now) for job in page.items))
     else:
         click.echo("no jobs")
 
@@ -53,7 +52,7 @@ def show_job(job_id: str, as_json: bool) -> None:
     """One job: how it stands, its attempts, its log, its callback."""
 
     async def read(ledger: Ledger) -> tuple[JobRecord | None, list[HandlerEntry], datetime]:
-        return await ledger.reading.job(job_id), await _entries(ledger), await ledger.reading.now()
+        return await ledger.reading.job(job_id), await live_entries(ledger), await ledger.reading.now()
 
     job, entries, now = look(read)
     if job is None:
@@ -71,7 +70,9 @@ def cancel_job(job_id: str) -> None:
     """End a job that has not ended; whoever runs it is told, and its callback says so."""
 
     async def cancel(ledger: Ledger) -> JobStatus | None:
-        return await ledger.jobs.cancel(job_id) if await ledger.reading.job(job_id) is not None else None
+        return (
+            await ledger.jobs.cancel(job_id, by=BY) if await ledger.reading.job(job_id) is not None else None
+        )
 
     status = look(cancel)
     if status is None:
@@ -79,11 +80,6 @@ def cancel_job(job_id: str) -> None:
     if status is not JobStatus.CANCELED:
         raise click.ClickException(f"{job_id} has ended: {status}")
     click.echo(f"{job_id} canceled")
-
-
-async def _entries(ledger: Ledger) -> list[HandlerEntry]:
-    """What live workers handle."""
-    return [entry for manifest in (await ledger.workers.manifests()).values() for entry in manifest]
 
 
 def _view(job: JobRecord, entries: Iterable[HandlerEntry]) -> dict[str, Any]:

@@ -6,17 +6,13 @@ What strangers sent is plain text here: no markup, and no control sequence that 
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
-_UNITS = (
-    (timedelta(days=1), "d"),
-    (timedelta(hours=1), "h"),
-    (timedelta(minutes=1), "min"),
-    (timedelta(seconds=1), "s"),
-)
+from infra.words import counted, relative
+
+__all__ = ["counted", "json_text", "print_facts", "print_json", "print_table", "printable", "relative"]
 
 
 def printable(text: str) -> str:
@@ -26,33 +22,6 @@ def printable(text: str) -> str:
     'a�[2Jb�\nc'
     """
     return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
-
-
-def relative(moment: datetime | None, now: datetime) -> str:
-    """How long ago, or until when, in the largest unit that fits; nothing for None.
-
-    >>> from datetime import UTC
-    >>> now = datetime(2026, 11, 21, 20, 41, 11, tzinfo=UTC)
-    >>> relative(now - timedelta(seconds=95), now), relative(now + timedelta(hours=30), now), relative(now, now)
-    ('1 min ago', 'in 1 d', 'now')
-    """
-    if moment is None:
-        return ""
-    away = abs(now - moment)
-    for unit, name in _UNITS:
-        if away >= unit:
-            length = f"{away // unit} {name}"
-            return f"{length} ago" if moment < now else f"in {length}"
-    return "now"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "job"), counted(1200, "job")
-    ('1 job', '1,200 jobs')
-    """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def json_text(value: Any) -> str:

@@ -1,16 +1,18 @@
 """One job as Redis keeps it, in several keys, on its way to a record."""
 
 from collections.abc import Mapping
-from itertools import starmap
 from typing import Any
+
+from msgspec.structs import replace
 
 from infra.clock import from_unix_milliseconds
 from infra.ids import CALLBACK, JOB
-from infra.ledger import keys
 from infra.ledger.parsing import (
     attempt_record,
     callback_record,
     log_line,
+    past_round,
+    place_of,
     progress_of,
     result_of,
     rq_time,
@@ -18,61 +20,58 @@ from infra.ledger.parsing import (
     text,
     whole,
 )
-from infra.ledger.records import TERMINAL_STATUSES, JobRecord, JobStatus
+from infra.ledger.records import TERMINAL_STATUSES, AttemptRecord, JobRecord, JobStatus
 from infra.ledger.seal import Seal
-from infra.ledger.wire import Story, plain, unsealed
+from infra.ledger.wire import Story, unsealed
 
-POSITION_SEARCHED = 10_000  # entries of a queue; further back a job's position is not told
-LOG_LINES_READ = 200
 _WITHOUT_ERROR = (JobStatus.FINISHED, JobStatus.CANCELED)
 
 
 class Kept:
-    """What Redis keeps of one job: the replies to `commands`, and then those to `where`."""
+    """What Redis keeps of one job, as ``look.lua`` reads it.
 
-    @staticmethod
-    def commands(job_id: str, event_id: str) -> list[tuple[str, ...]]:
-        """The commands that read it."""
-        return [
-            ("HGETALL", keys.JOB + plain(job_id)),
-            ("HMGET", keys.EVENT + plain(event_id), "head", f"job:{plain(job_id)}"),
-            ("XREVRANGE", keys.RESULTS + plain(job_id), "+", "-"),
-            ("LRANGE", keys.LOG + plain(job_id), str(-LOG_LINES_READ), "-1"),
-        ]
+    Args:
+        round: which of its rounds is asked for; None: the present one.
+    """
 
     def __init__(
-        self, seal: Seal, job_id: str, event_id: str, hash_: Any, told: Any, results: Any, lines: Any
+        self,
+        seal: Seal,
+        job_id: str,
+        event_id: str,
+        hash_: Any,
+        told: Any,
+        results: Any,
+        lines: Any,
+        *,
+        round: int | None = None,  # noqa: A002 - the contract's word
     ) -> None:
         self.job_id, self.event_id = job_id, event_id
         self.hash = mapping(hash_)
         self.story: Story | None = unsealed(seal, job_id, event_id, *(told or (None, None)))
         self.entries = [(entry_id, mapping(flat)) for entry_id, flat in results or []]
         self.lines = tuple(map(log_line, lines or []))
-        self.status = _status(self.hash)
+        self.status = status_of(self.hash.get(b"status"), self.hash.get(b"outcome"))
         self.queue = text(self.hash.get(b"origin"))
-        rounds = whole(self.hash.get(b"round"), 1)
-        self.callback_id = CALLBACK + job_id.removeprefix(JOB) + (f"-{rounds}" if rounds > 1 else "")
-
-    def where(self, *, positions: bool) -> list[tuple[str, ...]]:
-        """The commands that find out where it waits, when it is due, and its callback."""
-        searched = POSITION_SEARCHED if positions and self.status is JobStatus.QUEUED else 1
-        return [
-            ("LPOS", keys.QUEUE + self.queue, plain(self.job_id), "MAXLEN", str(searched)),
-            ("ZSCORE", keys.SCHEDULED + self.queue, plain(self.job_id)),
-            ("HGETALL", keys.CALLBACK + plain(self.callback_id)),
-            ("ZSCORE", keys.OUTBOX, plain(self.callback_id)),
-        ]
+        present = whole(self.hash.get(b"round"), 1)
+        self.past = [past_round(self.hash.get(b"round:%d" % number)) for number in range(1, present)]
+        self.round = present if round is None else round
+        self.callback_id = CALLBACK + job_id.removeprefix(JOB) + (f"-{self.round}" if self.round > 1 else "")
 
     def record(
-        self, place: int | None, due: float | None, callback: Any, callback_due: float | None
+        self, position: int | None, due: float | None, callback: Any, callback_due: float | None
     ) -> JobRecord | None:
-        """The whole, from the replies to `where` too."""
-        if self.story is None or not self.hash:
+        """The whole; an earlier round as it ended. None where there is no such job or round, or no seal holds.
+
+        Args:
+            due: in seconds since 1970; `callback_due` in milliseconds.
+        """
+        if self.story is None or not self.hash or self.round > len(self.past) + 1:
             return None
         told, latest = self.story.head, self.entries[0][1] if self.entries else {}
-        attempts = tuple(reversed(list(starmap(attempt_record, self.entries))))
+        attempts = tuple(self._attempt(*entry) for entry in reversed(self.entries))
         created_at = rq_time(self.hash.get(b"created_at")) or from_unix_milliseconds(told["at"])
-        return JobRecord(
+        job = JobRecord(
             id=self.job_id,
             event_id=self.event_id,
             source=told["source"],
@@ -80,7 +79,7 @@ class Kept:
             handler=text(latest.get(b"handler")) or None,
             status=self.status,
             queue=self.queue,
-            position=place + 1 if self.status is JobStatus.QUEUED and place is not None else None,
+            position=position if self.status is JobStatus.QUEUED else None,
             attempts=attempts,
             attempt=whole(self.hash.get(b"attempt")),
             crashes=whole(self.hash.get(b"crashes")),
@@ -107,6 +106,34 @@ class Kept:
             started_at=rq_time(self.hash.get(b"started_at")),
             ended_at=rq_time(self.hash.get(b"ended_at")) if self.status in TERMINAL_STATUSES else None,
             parent=told.get("parent"),
+            tag=told.get("tag"),
+            round=len(self.past) + 1,
+        )
+        return job if self.round == job.round else self._as_it_ended(job)
+
+    def _attempt(self, entry_id: bytes, entry: Mapping[bytes, bytes]) -> AttemptRecord:
+        if not self.past:
+            return attempt_record(entry_id, entry)
+        place = place_of(entry_id)
+        return replace(
+            attempt_record(entry_id, entry), round=1 + sum(place > ended.last for ended in self.past)
+        )
+
+    def _as_it_ended(self, job: JobRecord) -> JobRecord:
+        """The same job at the end of an earlier round, for the callback that tells of it."""
+        ended = self.past[self.round - 1]
+        return replace(
+            job,
+            status=JobStatus.FAILED,
+            round=self.round,
+            position=None,
+            attempts=tuple(attempt for attempt in job.attempts if attempt.round == self.round),
+            attempt=ended.attempts,
+            next_attempt_at=None,
+            result=None,
+            error=ended.error,
+            started_at=ended.started_at,
+            ended_at=ended.ended_at,
         )
 
 
@@ -118,10 +145,11 @@ def mapping(reply: Any) -> Mapping[bytes, bytes]:
     return dict(zip(pairs[::2], pairs[1::2], strict=False))
 
 
-def _status(record: Mapping[bytes, bytes]) -> JobStatus:
-    if record.get(b"outcome") == b"ignored":
+def status_of(status: bytes | None, outcome: bytes | None) -> JobStatus:
+    """The status of a job, from those fields of its record. A parked one is queued; so is what is mangled: it will be made anew."""
+    if outcome == b"ignored":
         return JobStatus.IGNORED
     try:
-        return JobStatus(text(record.get(b"status")))
+        return JobStatus(text(status))
     except ValueError:
-        return JobStatus.QUEUED  # mangled: the next claim or sweep rebuilds it
+        return JobStatus.QUEUED

@@ -1,7 +1,7 @@
 """Looking at the ledger as a whole, for who operates it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from infra.clock import unix_milliseconds
@@ -11,15 +11,43 @@ from infra.ledger.parsing import rq_time, text
 from infra.ledger.reading import Reading
 
 _SCANNED: Final = 5_000  # keys that one step of a search through all keys looks at
+_IGNORED_READ: Final = 100  # of the newest jobs that nobody had a handler for
+_ENOUGH: Final = 1_000  # jobs, before what one of them takes can be told
 
 
 @dataclass(frozen=True, slots=True)
 class LiveWorker:
-    """A worker whose lease runs, as its last renewal told of it."""
+    """A worker whose lease runs, as its last renewal told of it.
+
+    Args:
+        busy: how many jobs it holds.
+        seen_at: when it renewed its lease.
+    """
 
     name: str
     host: str
     queues: tuple[str, ...]
+    busy: int = 0
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """How much is kept.
+
+    Args:
+        came: how many of the jobs are younger than a day.
+        goes: how many are past retention within the next day.
+    """
+
+    jobs: int
+    came: int
+    goes: int
+
+    @property
+    def grows(self) -> bool:
+        """Whether there are enough to tell, and more come than go."""
+        return self.jobs >= _ENOUGH and self.came > self.goes
 
 
 class Overview(Reading):
@@ -30,11 +58,15 @@ class Overview(Reading):
         now = unix_milliseconds(await self.now())
         (members,) = await self._fetch([("ZRANGEBYSCORE", keys.LEASES, f"({now}", "+inf")])
         names = [text(member) for member in members or []]
-        records = await self._fetch([("HMGET", keys.WORKER + name, "hostname", "queues") for name in names])
+        records = await self._fetch([
+            ("HMGET", keys.WORKER + name, "hostname", "queues", "last_heartbeat") for name in names
+        ])  # fmt: skip
+        held = await self._fetch([("SCARD", keys.RUNNING + name) for name in names])
         found = []
-        for name, record in zip(names, records, strict=True):
-            host, queues = record or (None, None)
-            found.append(LiveWorker(name, text(host), tuple(filter(None, text(queues).split(",")))))
+        for name, record, busy in zip(names, records, held, strict=True):
+            host, queues, seen = record or (None, None, None)
+            serves = tuple(filter(None, text(queues).split(",")))
+            found.append(LiveWorker(name, text(host), serves, busy or 0, rq_time(seen)))
         return found
 
     async def waiting_since(self, queue: str) -> datetime | None:
@@ -42,6 +74,26 @@ class Overview(Reading):
         (job_id,) = await self._fetch([("LINDEX", keys.QUEUE + queue, "0")])
         (moment,) = await self._fetch([("HGET", keys.JOB + text(job_id), "enqueued_at")])
         return rq_time(moment)
+
+    async def volume(self, *, retention: timedelta) -> Volume:
+        """How much is kept, and how that changes."""
+        now, day = await self.now(), timedelta(days=1)
+        since, past = unix_milliseconds(now - day), unix_milliseconds(now + day - retention)
+        counts = await self._fetch([
+            ("ZCARD", keys.JOBS),
+            ("ZCOUNT", keys.JOBS, f"({since}", "+inf"),
+            ("ZCOUNT", keys.JOBS, "(0", str(past)),
+        ])  # fmt: skip
+        return Volume(*(int(count or 0) for count in counts))
+
+    async def ignored(self, *, within: timedelta) -> list[tuple[str, str]]:
+        """Source and type of what no worker had a handler for, as far as the newest of it tells."""
+        since = unix_milliseconds(await self.now() - within)
+        (members,) = await self._fetch([
+            ("ZRANGE", keys.IGNORED, "+inf", str(since), "BYSCORE", "REV", "LIMIT", "0", str(_IGNORED_READ))
+        ])  # fmt: skip
+        jobs = await self.jobs_of([text(member) for member in members or []], lean=True)
+        return sorted({(job.source, job.type) for job in jobs if job is not None})
 
     async def corrupt(self) -> list[str]:
         """The keys of the wrong kind that were moved out of the way. Looks at every key's name, so it may take a while."""

@@ -9,14 +9,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import msgspec
+
 from infra.clock import from_unix_milliseconds
 from infra.ledger.records import (
+    Act,
     AttemptRecord,
     CallbackAttempt,
     CallbackRecord,
     CallbackStatus,
     ErrorInfo,
     HandlerEntry,
+    PastRound,
     Progress,
 )
 from infra.ledger.wire import Story
@@ -39,7 +43,7 @@ def rq_time(text: bytes | None) -> datetime | None:
     """
     try:
         moment = datetime.fromisoformat((text or b"").decode())
-        return moment.astimezone(UTC) if moment.tzinfo else None
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
 
@@ -47,34 +51,70 @@ def rq_time(text: bytes | None) -> datetime | None:
 def attempt_record(entry_id: bytes, entry: Mapping[bytes, bytes]) -> AttemptRecord:
     """One entry of a job's result stream."""
     ended_at = moment(entry_id.split(b"-")[0]) or _EPOCH
-    error = _object(entry.get(b"error"))
     return AttemptRecord(
         number=whole(entry.get(b"number"), 1),
         outcome=text(entry.get(b"outcome")) or _OUTCOMES.get(entry.get(b"type", b""), "failed"),
         worker=text(entry.get(b"worker_name")),
         started_at=seconds(entry.get(b"execution_started_at")) or ended_at,
         ended_at=ended_at,
-        error=None
-        if error is None
-        else ErrorInfo(
-            type=str(error.get("type", "Error")),
-            message=str(error.get("message", "")),
-            trace=_trace(entry.get(b"exc_string")),
-        ),
+        error=_error(entry.get(b"error"), entry.get(b"exc_string")),
+    )
+
+
+def past_round(kept: bytes | None) -> PastRound:
+    """How an earlier round ended, as ``again.lua`` notes it."""
+    said = _object(kept) or {}
+    told = {name: value.encode() if isinstance(value, str) else None for name, value in said.items()}
+    return PastRound(
+        last=place_of(told.get("last")),
+        attempts=whole(told.get("attempts")),
+        started_at=rq_time(told.get("started_at")),
+        ended_at=rq_time(told.get("ended_at")),
+        error=_error(told.get("error"), None),
+    )
+
+
+def place_of(entry_id: bytes | None) -> tuple[int, int]:
+    """Where an entry stands in its stream; before all where its id can't be read.
+
+    >>> place_of(b"1795293671123-2"), place_of(None)
+    ((1795293671123, 2), (0, 0))
+    """
+    parts = (entry_id or b"").split(b"-")
+    known = len(parts) == 2 and all(part.isdigit() and len(part) <= 20 for part in parts)
+    return (int(parts[0]), int(parts[1])) if known else (0, 0)
+
+
+def act_of(line: bytes) -> Act:
+    """What was done to a job by hand; what can't be read was nothing, by nobody."""
+    said = _object(line) or {}
+    return Act(
+        at=moment(str(said.get("at")).encode()) or _EPOCH,
+        act=str(said.get("act", "")),
+        by=str(said.get("by", "")),
     )
 
 
 def result_of(entry: Mapping[bytes, bytes]) -> Any:
     """The handler's result in an entry, or None."""
     try:
-        return json.loads(b64decode(entry.get(b"return_value", b"")))
+        told = b64decode(entry.get(b"return_value", b""))
+        try:
+            return msgspec.json.decode(told)
+        except msgspec.DecodeError:  # a lone surrogate, or a number beyond its bounds
+            return json.loads(told)
     except (ValueError, RecursionError):
         return None
 
 
 def progress_of(meta: bytes | None) -> Progress | None:
     """The progress in RQ's ``meta``."""
-    said = (_object(meta) or {}).get("progress")
+    return progress_in(_object(meta) or {})
+
+
+def progress_in(told: Mapping[str, Any]) -> Progress | None:
+    """The progress in what was told of a job."""
+    said = told.get("progress")
     if not isinstance(said, dict) or not _is_number(said.get("current")):
         return None
     total = said.get("total")
@@ -199,6 +239,15 @@ def _callback_attempt(kept: str) -> CallbackAttempt:
     )
 
 
+def _error(kept: bytes | None, trace: bytes | None) -> ErrorInfo | None:
+    said = _object(kept)
+    if said is None:
+        return None
+    return ErrorInfo(
+        type=str(said.get("type", "Error")), message=str(said.get("message", "")), trace=_trace(trace)
+    )
+
+
 def _trace(kept: bytes | None) -> str:
     try:
         return text(zlib.decompressobj().decompress(b64decode(kept or b""), _LONGEST_TRACE))
@@ -207,8 +256,10 @@ def _trace(kept: bytes | None) -> str:
 
 
 def _object(kept: bytes | None) -> dict[str, Any] | None:
+    if not kept:
+        return None
     try:
-        value = json.loads(kept or b"null")
+        value = json.loads(kept)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

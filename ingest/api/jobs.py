@@ -1,64 +1,74 @@
 """``POST /jobs`` and ``GET /jobs/{id}``."""
 
 import re
+from collections.abc import Sequence
+from time import perf_counter
 from typing import Final
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from infra.clock import Clock
 from infra.egress import EgressPolicy
-from infra.ids import JOB, is_id
-from infra.ledger import Jobs, LedgerError, Reading
-from infra.ledger.records import TERMINAL_STATUSES, Arrival, JobStatus
+from infra.ids import BATCH, JOB, is_id, new_suffix
+from infra.ledger import Batches, LedgerError
+from infra.ledger.records import Arrival, Receipt
+from infra.metrics import Metrics
 from infra.routes import API_SOURCE, Routes
 from infra.settings import ApiKey
 from infra.signatures import Headers
 from infra.submission import Submission
+from ingest.api.endpoint import Endpoint
 from ingest.api.query import query_of
 from ingest.api.submission import read_submissions
+from ingest.estimates import Estimates
+from ingest.glances import Glances
 from ingest.intake import read_body, while_connected
 from ingest.keys import Keys
-from ingest.problems import IDEMPOTENCY_CONFLICT, INVALID, JOB_ENDED, NOT_FOUND, NOT_RECORDED, Problem
+from ingest.live.watch import Watch
+from ingest.pages.job_page import job_page
+from ingest.pages.renderer import VARY, Pages, prefers_page
+from ingest.problems import IDEMPOTENCY_CONFLICT, INVALID, NOT_FOUND, NOT_RECORDED, Problem
 from ingest.receipts import LONGEST_WAIT, Receipts, preferred_wait
 from ingest.recorder import Recorder
 from ingest.replies import json_reply
 from ingest.views import job_view
-from ingest.watch import Watch
 
+_SEND_AGAIN: Final = "Send it again, with the same idempotency_key."
 _SECONDS: Final = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 
-class SubmitJobs:
+class SubmitJobs(Endpoint):
     """``POST /jobs``: the built-in source ``api``. One submission, or a list of up to a hundred: all are taken, or none."""
+
+    methods = ("POST",)
 
     def __init__(
         self,
         *,
         keys: Keys,
         recorder: Recorder,
+        batches: Batches,
         routes: Routes,
         receipts: Receipts,
         policy: EgressPolicy,
+        metrics: Metrics,
         clock: Clock,
         max_body: int,
     ) -> None:
         self._keys = keys
         self._recorder = recorder
+        self._batches = batches
         self._routes = routes
         self._receipts = receipts
         self._policy = policy
+        self._metrics = metrics
         self._clock = clock
         self._max_body = max_body
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            raise Problem.method_not_allowed("POST")
-        response = await self._answer(scope, receive)
-        await response(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
         headers = Headers(scope["headers"])
+        begun = perf_counter()
         key = self._keys.require(headers, "submit")
         body = await read_body(scope, receive, limit=self._max_body)
         submissions, is_batch = read_submissions(body, policy=self._policy, now=self._clock.now())
@@ -66,10 +76,12 @@ class SubmitJobs:
         try:
             receipts = await self._recorder.record(arrivals)
         except LedgerError as error:
-            raise Problem(NOT_RECORDED, "Send it again, with the same idempotency_key.") from error
+            raise Problem(NOT_RECORDED, _SEND_AGAIN) from error
+        self._metrics.accepted(API_SOURCE, receipts, perf_counter() - begun)
         if is_batch:
             cancelable = [submission.link == "cancel" for submission in submissions]
-            return await self._receipts.answer_batch(receipts, cancelable=cancelable)
+            batch_id = await self._batch(arrivals, receipts)
+            return await self._receipts.answer_batch(receipts, batch_id=batch_id, cancelable=cancelable)
         (receipt,) = receipts
         if not receipt.same_body:
             raise Problem(IDEMPOTENCY_CONFLICT, event_id=receipt.event_id, job_id=receipt.job_id)
@@ -80,6 +92,16 @@ class SubmitJobs:
             linked=True,
             cancelable=submissions[0].link == "cancel",
         )
+
+    async def _batch(self, arrivals: Sequence[Arrival], receipts: Sequence[Receipt]) -> str:
+        """The id of a batch that is kept: who submitted it is answered only then."""
+        batch_id, now = BATCH + new_suffix(), self._clock.now()
+        until = max(arrival.run_at or now for arrival in arrivals)
+        try:
+            await self._batches.keep(batch_id, [receipt.job_id for receipt in receipts], at=now, until=until)
+        except LedgerError as error:
+            raise Problem(NOT_RECORDED, _SEND_AGAIN) from error
+        return batch_id
 
     async def _arrival(self, submission: Submission, key: ApiKey) -> Arrival:
         """What is to be recorded of one submission.
@@ -93,67 +115,50 @@ class SubmitJobs:
         return submission.arrival(entry, self._clock.now(), accepted_by=key.name)
 
 
-class ReadJob:
-    """``GET /jobs/{id}``: for a key that may read, or for the bearer of the job's own link."""
+class ReadJob(Endpoint):
+    """``GET /jobs/{id}``: for a key that may read, or for the bearer of the job's own link; for browsers as a page."""
 
-    def __init__(self, *, keys: Keys, reading: Reading, watch: Watch, routes: Routes) -> None:
+    methods = ("GET", "HEAD")
+
+    def __init__(
+        self,
+        *,
+        keys: Keys,
+        glances: Glances,
+        watch: Watch,
+        routes: Routes,
+        estimates: Estimates,
+        pages: Pages,
+        clock: Clock,
+    ) -> None:
         self._keys = keys
-        self._reading = reading
+        self._glances = glances
         self._watch = watch
         self._routes = routes
+        self._estimates = estimates
+        self._pages = pages
+        self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            raise Problem.method_not_allowed("GET", "HEAD")
-        response = await self._answer(scope, receive)
-        await response(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
         job_id, query = scope["path_params"]["id"], query_of(scope)
-        token = query.get("token")
-        self._keys.may_read(job_id, Headers(scope["headers"]), token)
+        token, headers = query.get("token"), Headers(scope["headers"])
+        self._keys.may_read(job_id, headers, token)
         wait = _wait(query.get("wait", "0"))
         if not is_id(job_id, JOB):
             raise Problem(NOT_FOUND)
         if wait:
             job = await while_connected(receive, self._watch.ended(job_id, seconds=wait))
         else:
-            job = await self._reading.job(job_id)
+            job = await self._glances.job(job_id)
         if job is None:
             raise Problem(NOT_FOUND)
         entry = await self._routes.find(job.source, job.type)
-        return json_reply(job_view(job, entry, operator=token is None))
-
-
-class CancelJob:
-    """``POST /jobs/{id}/cancel``: for a key that may operate, or for the bearer of a link that may cancel."""
-
-    def __init__(self, *, keys: Keys, jobs: Jobs, reading: Reading, routes: Routes) -> None:
-        self._keys = keys
-        self._jobs = jobs
-        self._reading = reading
-        self._routes = routes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            raise Problem.method_not_allowed("POST")
-        response = await self._answer(scope)
-        await response(scope, receive, send)
-
-    async def _answer(self, scope: Scope) -> Response:
-        job_id = scope["path_params"]["id"]
-        token = query_of(scope).get("token")
-        self._keys.may_cancel(job_id, Headers(scope["headers"]), token)
-        before = await self._reading.job(job_id) if is_id(job_id, JOB) else None
-        if before is None:
-            raise Problem(NOT_FOUND)
-        if before.status in TERMINAL_STATUSES or await self._jobs.cancel(job_id) is not JobStatus.CANCELED:
-            raise Problem(JOB_ENDED, "What has ended can't be canceled.")
-        job = await self._reading.job(job_id)
-        if job is None:
-            raise Problem(NOT_FOUND)
-        entry = await self._routes.find(job.source, job.type)
-        return json_reply(job_view(job, entry, operator=token is None))
+        estimate = await self._estimates.of(job, entry)
+        shown = job_view(job, entry, operator=token is None, estimate=estimate)
+        if not prefers_page(headers.get("accept")):
+            return json_reply(shown, headers=VARY)
+        may_cancel = token is not None and self._keys.link_may_cancel(job_id, token)
+        return job_page(self._pages, shown, token=token, may_cancel=may_cancel, now=self._clock.now())
 
 
 def _wait(text: str) -> int:

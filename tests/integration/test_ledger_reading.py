@@ -68,7 +68,8 @@ def test_many_reports_go_in_one_round_trip(ledger_store: Store) -> None:
         claims = await bench.claim()
         said = tuple(line("x" * 200) for _ in range(LOG_LINES_KEPT))
         await bench.ledger.jobs.report([Report(claim, Progress(current=1), said) for claim in claims])
-        assert {len(job.logs) for job in await bench.ledger.reading.jobs(limit=100)} == {LOG_LINES_KEPT}
+        jobs = await bench.ledger.reading.jobs_of([claim.job_id for claim in claims])
+        assert {len(job.logs) for job in jobs if job is not None} == {LOG_LINES_KEPT}
 
     on(ledger_store, scenario)
 
@@ -78,48 +79,41 @@ def test_an_unknown_id_reads_as_none(ledger_store: Store) -> None:
         assert await bench.ledger.reading.job(JOB + new_suffix()) is None
         assert await bench.ledger.reading.job("\ud800") is None
         assert await bench.ledger.reading.event(EVENT + new_suffix()) is None
-        assert await bench.ledger.reading.jobs() == await bench.ledger.reading.events() == []
+        assert await bench.jobs() == (await bench.ledger.lists.events()).items == []
 
     on(ledger_store, scenario)
 
 
-def test_jobs_and_events_are_listed_newest_first(ledger_store: Store) -> None:
+def test_a_queued_job_knows_its_position(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
-        await bench.sweep()
-        listed: list[tuple[str, str, Arrival]] = []
-        for source, type_ in [("acme", "a"), ("acme", "b:c"), ("other", "a"), ("acme", "a")]:
-            listed.append((source, type_, await bench.accept(source=source, type=type_)))
-            while (
-                await bench.client.zscore(keys.JOBS, listed[-1][2].job_id)
-                >= (await bench.ledger.reading.now()).timestamp() * 1000 - 1
-            ):
-                pass
-        listed.reverse()
+        jobs = [await bench.accept() for _ in range(3)]
+        assert [(await bench.job(job)).position for job in jobs] == [1, 2, 3]
+        (first, *_) = await bench.claim(slots=1)
+        assert [(await bench.job(job)).position for job in jobs] == [None, 1, 2]
+        assert first.job_id == jobs[0].job_id
 
-        async def found(**filters: str | int) -> list[str]:
-            jobs = await bench.ledger.reading.jobs(**filters)
-            events = await bench.ledger.reading.events(**filters)
-            assert [job.event_id for job in jobs] == [event.id for event in events]
-            return [job.id for job in jobs]
+    on(ledger_store, scenario)
 
-        for source, type_ in [
-            (None, None),
-            ("acme", None),
-            (None, "a"),
-            ("acme", "a"),
-            ("other", "b:c"),
-            (None, "b:c"),
-        ]:
-            filters = {
-                name: value for name, value in (("source", source), ("type", type_)) if value is not None
-            }
-            expected = [
-                event.job_id
-                for of_source, of_type, event in listed
-                if source in (None, of_source) and type_ in (None, of_type)
-            ]
-            assert await found(**filters) == expected
-            assert await found(**filters, limit=1) == expected[:1]
+
+def test_a_job_in_a_line_comes_after_those_before_it(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await bench.accept()
+        line = [await bench.accept(ordering_key="a") for _ in range(3)]
+        assert [(await bench.job(job)).position for job in line] == [2, 3, 4]
+        await bench.claim()
+        assert [(await bench.job(job)).position for job in line] == [None, 1, 2]
+        await bench.ledger.jobs.cancel(line[0].job_id)
+        assert [(await bench.job(job)).position for job in line] == [None, 1, 2]
+
+    on(ledger_store, scenario)
+
+
+def test_a_job_that_waits_for_a_place_knows_its_position(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.limits = ["acme:*", "m:f", 1]
+        jobs = [await bench.accept() for _ in range(3)]
+        await bench.claim()
+        assert [(await bench.job(job)).position for job in jobs] == [None, 1, 2]
 
     on(ledger_store, scenario)
 
