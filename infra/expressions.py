@@ -3,33 +3,36 @@
 ========================================  ==================================================================
 ``header:X-Acme-Delivery``                a header, in any case
 ``json:$.meeting.id``, ``json:$.a[0].b``  a value in the body: object keys after dots, list places in brackets
+``form:From``                             a field of a form, encoded or multipart
 ``{json:$.meeting_id}:{json:$.event}``    text composed of such parts
 ``https://hooks.example.com/done``        a literal: an http(s) URL, or a word such as ``row.added``
 ========================================  ==================================================================
 
 Only scalars count: text that is not empty, integers as their digits, booleans as ``true`` and ``false``. Null, numbers with
-a fraction (they have many spellings), lists and objects are "not there", and so is a header that is sent twice.
+a fraction (they have many spellings), lists and objects are "not there", and so is a header or a field that is sent twice.
 A composed text is there only if all its parts are. With several alternatives, the first that is there counts. In a body that
-is not strict JSON nothing is there; who wants to refuse such a body asks `Document.json` first.
+is not strict JSON, or no form, nothing is there; who wants to refuse such a body asks `Document.json` first.
 
 HooklineError
 └── ExpressionError (ValueError)   the text is not of this language
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from infra import strict_json
 from infra.errors import HooklineError
+from infra.forms import FormError, read_form
 
-Location = Literal["header", "json"]
+Location = Literal["header", "json", "form"]
 
 _JSON_STEP = re.compile(r"\.([^.\[\]{}\"'\s]+)|\[([0-9]{1,6})\]", re.ASCII)
 _JSON_PATH = re.compile(r"\$(?:\.[^.\[\]{}\"'\s]+|\[[0-9]{1,6}\])+", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
+_FIELD = re.compile(r"[^{}\s]{1,128}")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _URL = re.compile(r"https?://[^\s{}]{1,2048}", re.ASCII)
 _PLACE = re.compile(r"\{([^{}]*)\}")
@@ -48,10 +51,11 @@ class HeaderLookup(Protocol):
 
 @dataclass(kw_only=True)
 class Document:
-    """What expressions read: a request's headers, and its body as JSON, parsed when first asked for.
+    """What expressions read: a request's headers, and its body as JSON or as a form, parsed when first asked for.
 
     Raises:
         StrictJSONError: from `json`, if the body is not strict JSON.
+        FormError: from `form`, if it is none.
     """
 
     headers: HeaderLookup
@@ -60,6 +64,10 @@ class Document:
     @cached_property
     def json(self) -> Any:
         return strict_json.loads(self.body)
+
+    @cached_property
+    def form(self) -> Mapping[str, Sequence[str]]:
+        return read_form(self.body, self.headers.get("content-type") or "")
 
 
 _Reader = Callable[[Document], str | None]
@@ -102,9 +110,13 @@ def compile_expression(text: str) -> Expression:
         return Expression(locations=frozenset({"header"}), _read=lambda document: document.headers.get(rest))
     if kind == "json" and _JSON_PATH.fullmatch(rest):
         return Expression(locations=frozenset({"json"}), _read=_json_reader(rest))
+    if kind == "form" and _FIELD.fullmatch(rest):
+        return Expression(locations=frozenset({"form"}), _read=_form_reader(rest))
     if _WORD.fullmatch(text) or _URL.fullmatch(text):
         return Expression(locations=frozenset(), _read=lambda _: text)
-    raise ExpressionError("needs header:NAME, json:$.path, text composed of {…} parts, a word, or a URL")
+    raise ExpressionError(
+        "needs header:NAME, json:$.path, form:field, text composed of {…} parts, a word, or a URL"
+    )
 
 
 def first_of(alternatives: Sequence[Expression]) -> Expression:
@@ -145,6 +157,17 @@ def _json_reader(path: str) -> _Reader:
     return read
 
 
+def _form_reader(name: str) -> _Reader:
+    def read(document: Document) -> str | None:
+        try:
+            values = document.form.get(name, ())
+        except FormError:
+            return None
+        return values[0] or None if len(values) == 1 else None
+
+    return read
+
+
 def _scalar(value: Any) -> str | None:
     if isinstance(value, str):
         return value or None
@@ -159,7 +182,7 @@ def _compile_composed(text: str) -> Expression:
         raise ExpressionError("needs its braces in pairs, as in {json:$.id}:{json:$.event}")
     parts = [compile_expression(place) for place in pieces[1::2]]
     if any(not part.locations for part in parts):
-        raise ExpressionError("needs header:NAME or json:$.path between braces")
+        raise ExpressionError("needs header:NAME, json:$.path or form:field between braces")
     literals = pieces[::2]
 
     def read(document: Document) -> str | None:

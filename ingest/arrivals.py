@@ -72,6 +72,7 @@ def arrival_of(
         ordering_key=ordering_key_of(entry, document),
         callback_url=callback_url,
         callback_refusal=refusal,
+        callback_options=source.callback_options,
         metadata=_metadata(source, document),
         tag=source.tag,
     )

@@ -8,6 +8,7 @@ is answered instead (`ingest.handshakes`); that is where GET comes in.
 
 import logging
 from collections.abc import Sequence
+from time import perf_counter
 
 from starlette.responses import Response
 from starlette.types import Receive as ReceiveMessage
@@ -18,6 +19,7 @@ from infra.egress import EgressPolicy
 from infra.expressions import Document
 from infra.ledger import LedgerError
 from infra.ledger.records import Arrival, Receipt
+from infra.metrics import Metrics
 from infra.routes import Routes
 from infra.signatures import Headers, PublishedKeys, SignatureError, SignedRequest
 from infra.strict_json import StrictJSONError
@@ -38,6 +40,7 @@ from ingest.receipts import Receipts, batch_reply, preferred_wait
 from ingest.recorder import Recorder
 from ingest.refusals import RefusedRequests
 from ingest.sources import Source, Sources
+from ingest.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Receive:
         published_keys: the keys of senders that publish them.
         replies: to handshakes.
         refused: keeps a sample of what is refused.
+        throttle: holds sources to their rates.
         public_url: what our address is to senders; some of them sign it.
     """
 
@@ -63,6 +67,8 @@ class Receive:
         published_keys: PublishedKeys,
         replies: Replies,
         refused: RefusedRequests,
+        throttle: Throttle,
+        metrics: Metrics,
         public_url: str | None,
         clock: Clock,
     ) -> None:
@@ -74,6 +80,8 @@ class Receive:
         self._published_keys = published_keys
         self._replies = replies
         self._refused = refused
+        self._throttle = throttle
+        self._metrics = metrics
         self._public_url = public_url
         self._clock = clock
 
@@ -89,6 +97,7 @@ class Receive:
         await response(scope, receive, send)
 
     async def _answer(self, source: Source, scope: Scope, receive: ReceiveMessage) -> Response:
+        begun = perf_counter()
         request = SignedRequest(
             method=scope["method"],
             url=self._url_of(scope),
@@ -105,12 +114,15 @@ class Receive:
         if refusal is not None:
             self._refused.note(source, request, refusal)
             raise refusal
+        if source.rate is not None:
+            await self._throttle.admit(source.name, source.rate)
         _check_json(source, document)
         bodies = None if source.batch is None else events_of(source.batch, document)
         if bodies is not None:
             receipts = await self._record_batch(source, request, bodies)
         else:
             receipts = await self._record([await self._arrival(source, request, document)])
+        self._metrics.accepted(source.name, receipts, perf_counter() - begun)
         if source.handshakes is not None and source.handshakes.acknowledgement is not None:
             return source.handshakes.acknowledgement.reply()
         if bodies is not None:

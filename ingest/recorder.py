@@ -13,6 +13,8 @@ from infra.tasks import end
 
 LANES: Final = 4
 BATCH: Final = 16  # events, unless one request brings more
+SLOW_LANES: Final = 32  # where an answer takes up to a second
+SLOW_BATCH: Final = 100
 
 _LOOKS: Final = 10  # at who has waited too long, within one patience
 
@@ -33,12 +35,21 @@ class Recorder:
 
     Args:
         doors: to the ledger, one a lane.
+        batch: events of one round trip, unless one request brings more.
         patience: in seconds; whose is over is told within a tenth of it.
         most_waiting: requests; one more is refused at once.
     """
 
-    def __init__(self, doors: Sequence[Events], *, patience: float = 2.5, most_waiting: int = 4096) -> None:
+    def __init__(
+        self,
+        doors: Sequence[Events],
+        *,
+        batch: int = BATCH,
+        patience: float = 2.5,
+        most_waiting: int = 4096,
+    ) -> None:
         self._doors = doors
+        self._batch = batch
         self._patience = patience
         self._most_waiting = most_waiting
         self._queue: deque[_Waiting] = deque()
@@ -115,7 +126,7 @@ class Recorder:
     def _next_batch(self) -> Sequence[_Waiting]:
         batch = [self._queue.popleft()]
         size = len(batch[0].arrivals)
-        while size < BATCH and self._queue:
+        while size < self._batch and self._queue:
             batch.append(self._queue.popleft())
             size += len(batch[-1].arrivals)
         return batch

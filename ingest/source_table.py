@@ -23,27 +23,49 @@ PARAMETERS = frozenset(
         "prefix",
         "timestamp_header",
         "timestamp_unit",
+        "timestamp_field",
+        "item_separator",
+        "version_separator",
         "tolerance",
         "id_header",
         "key_encoding",
         "keys_url",
+        "key_id_header",
+        "auth_scheme",
+        "body_claim",
+        "body_encoding",
+        "signature",
+        "items",
+        "join",
+        "timestamp",
     }
 )
-KEYS = PARAMETERS | {
-    "provider",
-    "scheme",
-    "secret",
-    "queue",
-    "event_id",
-    "event_type",
-    "callback_url",
-    "callback_secret",
-    "max_body",
-    "tag",
-    "wait_key",
-    "handshake",
-    "verify_token",
-}
+LISTS = frozenset({"versions", "required", "fields"})
+TABLES = frozenset({"claims"})
+KEYS = (
+    PARAMETERS
+    | LISTS
+    | TABLES
+    | {
+        "provider",
+        "scheme",
+        "secret",
+        "queue",
+        "event_id",
+        "event_type",
+        "callback_url",
+        "callback_secret",
+        "callback_format",
+        "callback_events",
+        "callback_max_body",
+        "max_body",
+        "rate",
+        "tag",
+        "wait_key",
+        "handshake",
+        "verify_token",
+    }
+)
 MAKES_A_SOURCE = frozenset({"secret", "handshake"})  # one of these variables is enough
 
 _LONGEST_FIRST = sorted(KEYS, key=lambda key: (-len(key), key))
@@ -92,6 +114,15 @@ class Row:
         if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise self.fault(key, "needs text")
         return tuple(text.strip() for text in texts)
+
+    def table(self, key: str) -> dict[str, Any] | None:
+        """A key's table of words, whole numbers, booleans and lists of words; None if nobody wrote it."""
+        if key not in self.values:
+            return None
+        table = self.values[key]
+        if not isinstance(table, dict) or not table or not all(map(_is_plain, table.values())):
+            raise self.fault(key, 'needs a table in the file, such as { iss = "https://acme.example" }')
+        return dict(table)
 
     def secrets(self, key: str, environ: Mapping[str, str], read_file: ReadFile) -> tuple[str, ...]:
         """The secrets that a key holds, or refers to; none if what it refers to is not set.
@@ -188,6 +219,12 @@ def _merge(rows: dict[str, Row], environ: Mapping[str, str]) -> tuple[str, ...]:
         if variable.startswith(owned) and variable not in readings:
             raise SettingsError(f"{variable}: is not a key of a source")
     return tuple(ignored)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(each, str) for each in value)
+    return isinstance(value, str | int)
 
 
 def _readings(variable: str) -> list[tuple[str, str]]:

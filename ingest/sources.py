@@ -7,23 +7,26 @@ declared and whose secret is not set exists and refuses everything.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from infra.expressions import Document, Expression, compile_expression, first_of
+from infra.expressions import Document, Expression, Location, compile_expression, first_of
+from infra.ledger.records import AS_USUAL, CallbackFormat, CallbackOptions
+from infra.rates import Rate, parse_rate
 from infra.routes import API_SOURCE, DEFAULT_QUEUE, SCHEDULE_SOURCE
 from infra.settings import Settings, SettingsError, parse_size
 from infra.signatures import Provider, Scheme, SchemeError, SignedRequest, providers, whsec_key
 from ingest.handshakes import Handshakes, handshakes_of
-from ingest.source_table import PARAMETERS, ReadFile, Row, read_rows
+from ingest.source_table import LISTS, PARAMETERS, TABLES, ReadFile, Row, read_rows
 
 DEFAULT_EVENT_TYPE = "event"
 
 _RESERVED = {API_SOURCE: "POST /jobs", SCHEDULE_SOURCE: "recurring handlers"}
 _QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 _LONGEST_TAG = 128
+_LEAST_CALLBACK, _MOST_CALLBACK = 1 << 10, 5 << 20
 _IDEMPOTENCY_KEY = "header:Idempotency-Key"
 
 _T = TypeVar("_T")
@@ -37,6 +40,7 @@ class Source:
         provider: the name of the preset it was made from.
         secrets: the scheme's keys, newest first; empty: everything is refused.
         max_body: in bytes.
+        rate: how many requests are taken; None: all.
         body: ``json``: always strict JSON; ``any``: only where the content type says JSON.
         event_id: the provider's id of an event; `identify` says what deduplication goes by.
         wait_key: what handlers wait for an event by, besides its id.
@@ -53,11 +57,13 @@ class Source:
     queue: str
     max_body: int
     body: Literal["json", "any"]
+    rate: Rate | None = None
     event_id: Expression | None = None
     event_type: Expression | None = None
     wait_key: Expression | None = None
     callback_url: Expression | None = field(default=None, repr=False)
     callback_secrets: tuple[str, ...] = field(default=(), repr=False)
+    callback_options: CallbackOptions = AS_USUAL
     tag: str | None = None
     handshakes: Handshakes | None = None
     batch: str | None = None
@@ -123,12 +129,28 @@ class Sources:
         """The names of those that refuse everything, for want of a secret."""
         return tuple(source.name for source in self if source.scheme.needs_secret and not source.secrets)
 
+    def outlasting(self, window: timedelta) -> tuple[str, ...]:
+        """The names of those that take a signature for longer than its id is remembered: an old request is new again.
+
+        Args:
+            window: of deduplication.
+        """
+        return tuple(source.name for source in self if _tolerance(source.scheme) > window)
+
     @property
     def open_to_secrets(self) -> tuple[str, ...]:
         """The names of those to which a provider may bring a secret now."""
         return tuple(
             source.name for source in self if source.handshakes is not None and source.handshakes.open
         )
+
+
+def _tolerance(scheme: Scheme) -> timedelta:
+    """How far a signed moment may be from our clock, whichever way is the longer."""
+    if not scheme.has_timestamp:
+        return timedelta(0)
+    ways = (getattr(scheme, "tolerance", None), getattr(scheme, "tolerance_future", None))
+    return max((way for way in ways if way is not None), default=timedelta(0))
 
 
 def read_text(path: str) -> str:
@@ -169,7 +191,7 @@ def _build(row: Row, settings: Settings, environ: Mapping[str, str], read_file: 
     for secret in callback_secrets:
         _checked(row, "callback_secret", whsec_key, secret)
     keys = tuple(_checked(row, "secret", scheme.key, secret) for secret in secrets)
-    max_body = row.text("max_body")
+    max_body, rate = row.text("max_body"), row.text("rate")
     return Source(
         name=row.name,
         provider=provider.name,
@@ -177,12 +199,14 @@ def _build(row: Row, settings: Settings, environ: Mapping[str, str], read_file: 
         secrets=keys,
         queue=_matching(row, "queue", _QUEUE) or DEFAULT_QUEUE,
         max_body=settings.max_body if max_body is None else _checked(row, "max_body", parse_size, max_body),
+        rate=None if rate is None else _checked(row, "rate", parse_rate, rate),
         body="json" if _reads_json(row) else provider.body,
         event_id=_event_id(row, provider, scheme),
         event_type=_expression(row, "event_type", _of_one(provider, "event_type")),
         wait_key=_varying(row, "wait_key", ()),
         callback_url=_callback_url(row, scheme),
         callback_secrets=callback_secrets,
+        callback_options=_callback_options(row),
         tag=_tag(row),
         handshakes=handshakes_of(row, provider, keys, row.secrets("verify_token", environ, read_file)),
         batch=None if provider.batch is None else provider.batch.items,
@@ -198,7 +222,9 @@ def _provider(row: Row) -> Provider:
 
 
 def _scheme(row: Row, provider: Provider) -> Scheme:
-    parameters = {key: text for key in PARAMETERS if (text := row.text(key)) is not None}
+    given: dict[str, Any] = {key: row.text(key) for key in PARAMETERS}
+    given |= {key: row.texts(key) or None for key in LISTS} | {key: row.table(key) for key in TABLES}
+    parameters = {key: value for key, value in given.items() if value is not None}
     try:
         return provider.build_scheme(row.text("scheme"), parameters)
     except SchemeError as error:
@@ -244,11 +270,26 @@ def _callback_url(row: Row, scheme: Scheme) -> Expression | None:
     return expression
 
 
+def _callback_options(row: Row) -> CallbackOptions:
+    events = [event.strip() for text in row.texts("callback_events") for event in text.split(",")]
+    if set(events) - {"progress"}:
+        raise row.fault("callback_events", "needs progress: how a job ends is told in any case")
+    wanted = row.text("callback_format") or CallbackFormat.HOOKLINE
+    if wanted not in set(CallbackFormat):
+        raise row.fault("callback_format", f"needs one of: {', '.join(CallbackFormat)}")
+    most = row.text("callback_max_body")
+    max_body = None if most is None else _checked(row, "callback_max_body", parse_size, most)
+    if max_body is not None and not _LEAST_CALLBACK <= max_body <= _MOST_CALLBACK:
+        raise row.fault("callback_max_body", "needs 1KiB to 5MiB")
+    return CallbackOptions(format=CallbackFormat(wanted), progress=bool(events), max_body=max_body)
+
+
 def _reads_json(row: Row) -> bool:
-    """Whether the operator expects JSON, by an expression of their own."""
+    """Whether the operator expects JSON, by an expression of their own, and forms by none."""
     keys = ("event_id", "event_type", "wait_key", "callback_url")
-    expressions = [_expression(row, key, ()) for key in keys]
-    return any(expression is not None and "json" in expression.locations for expression in expressions)
+    expressions = [found for key in keys if (found := _expression(row, key, ())) is not None]
+    locations = frozenset[Location]().union(*(expression.locations for expression in expressions))
+    return "json" in locations and "form" not in locations
 
 
 def _expression(row: Row, key: str, default: tuple[str, ...]) -> Expression | None:

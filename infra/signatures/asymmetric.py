@@ -1,7 +1,8 @@
 """The family of signatures by a private key: ed25519, ECDSA on P-256, RSA.
 
-The public key is the source's secret, or stands in a certificate whose address a header names (PayPal); then the secret
-fills ``{secret}`` in the template, and only addresses that the table pins are fetched.
+The public key is the source's secret, or one of those that the sender publishes at `keys_url`, or stands in a certificate
+whose address a header names (PayPal); then the secret fills ``{secret}`` in the template, and only addresses that the table
+pins are fetched.
 """
 
 import re
@@ -31,8 +32,8 @@ from infra.signatures.keys import (
     read_identity,
     split_identity,
 )
-from infra.signatures.parameters import header_name, one_of, texts
-from infra.signatures.published import certificate_key
+from infra.signatures.parameters import check_keys_url, header_name, one_of, texts
+from infra.signatures.published import certificate_key, published_key, published_keys
 from infra.signatures.request import SignedRequest
 from infra.signatures.scheme import WantedKeys
 from infra.signatures.template_scheme import TemplateScheme
@@ -94,6 +95,8 @@ class Asymmetric(TemplateScheme):
 
     Args:
         algorithm: ``ed25519``, ``ecdsa-sha256`` (P-256, DER), ``rsa-sha256`` (PKCS #1 v1.5), ``rsa-pss-sha256``.
+        keys_url: where the sender publishes its keys, as a JWK set.
+        key_id_header: the header that names one of them; None: any of them counts.
         certificate_header: the header that names the certificate's address; the secret is then no key.
         certificate_url: a regular expression for the whole of that address.
         certificate_name: how the certificate's common name has to end.
@@ -103,12 +106,18 @@ class Asymmetric(TemplateScheme):
     """
 
     algorithm: str = "ed25519"
+    keys_url: str | None = None
+    key_id_header: str | None = None
     certificate_header: str | None = None
     certificate_url: str = ""
     certificate_name: str = ""
 
     def __post_init__(self) -> None:
         one_of("algorithm", self.algorithm, _KINDS)
+        check_keys_url(self.keys_url)
+        if self.key_id_header is not None and self.keys_url is None:
+            raise SchemeError("key_id_header", "means nothing without keys_url")
+        _ = self._key_id_header
         if self.certificate_header is not None:
             header_name("certificate_header", self.certificate_header)
             if not (self.certificate_url.startswith("https://") and self.certificate_name):
@@ -123,9 +132,17 @@ class Asymmetric(TemplateScheme):
     def _pinned(self) -> re.Pattern[str]:
         return re.compile(self.certificate_url, re.ASCII)
 
+    @cached_property
+    def _key_id_header(self) -> bytes | None:
+        return None if self.key_id_header is None else header_name("key_id_header", self.key_id_header)
+
+    @property
+    def needs_secret(self) -> bool:
+        return self.keys_url is None
+
     @property
     def needs_published_keys(self) -> bool:
-        return self.certificate_header is not None
+        return self.certificate_header is not None or self.keys_url is not None
 
     @property
     def summary(self) -> str:
@@ -140,6 +157,8 @@ class Asymmetric(TemplateScheme):
         return key
 
     def wanted_keys(self, request: SignedRequest, keys: Sequence[bytes]) -> WantedKeys | None:
+        if self.keys_url is not None:
+            return WantedKeys(url=self.keys_url, pin=self.keys_url, key_id=self._key_id(request))
         if self.certificate_header is None or all(split_identity(key)[1] for key in keys):
             return None
         url = request.headers.only(header_name("certificate_header", self.certificate_header))
@@ -151,9 +170,25 @@ class Asymmetric(TemplateScheme):
     def verify(
         self, request: SignedRequest, keys: Sequence[bytes], now: datetime, published: bytes | None = None
     ) -> None:
-        if self.certificate_header is not None:
+        if self.keys_url is not None:
+            keys = [*keys, *self._published(request, published, now)]
+        elif self.certificate_header is not None:
             keys = [self._with_certificate(key, published, now) for key in keys]
         super().verify(request, keys, now)
+
+    def _key_id(self, request: SignedRequest) -> str | None:
+        if self._key_id_header is None:
+            return None
+        return request.headers.only(self._key_id_header).decode("latin-1")
+
+    def _published(self, request: SignedRequest, published: bytes | None, now: datetime) -> list[bytes]:
+        """The sender's keys that may have made this signature."""
+        if published is None:
+            raise SignatureMissing("the sender's keys could not be had")
+        key_id = self._key_id(request)
+        found = published_keys(published, now) if key_id is None else [published_key(published, key_id, now)]
+        kind = _KINDS[self.algorithm][0]
+        return [key for key in found if isinstance(public_key(key), kind)]
 
     def _with_certificate(self, key: bytes, published: bytes | None, now: datetime) -> bytes:
         """An identity with the key that speaks for it."""

@@ -1,8 +1,9 @@
-"""What the families share whose signature stands in a JSON body: reading it strictly, its items, and members by path."""
+"""What the families share whose signature stands in the body: reading it strictly, its items, and members by path."""
 
 from typing import Any
 
 from infra import strict_json
+from infra.forms import FormError, read_form
 from infra.signatures.errors import SignatureMalformed, SignatureMissing
 
 _MOST_ITEMS = 1000
@@ -21,6 +22,19 @@ def read_object(body: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise SignatureMalformed("the body is no object")
     return said
+
+
+def read_fields(body: bytes, content_type: str) -> dict[str, Any]:
+    """The fields of a form that were sent once.
+
+    Raises:
+        SignatureMalformed: it is no form.
+    """
+    try:
+        fields = read_form(body, content_type)
+    except FormError as error:
+        raise SignatureMalformed(f"the body is no form: {error}") from None
+    return {name: values[0] for name, values in fields.items() if len(values) == 1}
 
 
 def items_of(said: dict[str, Any], member: str | None) -> list[dict[str, Any]]:
@@ -63,9 +77,15 @@ def text_at(said: dict[str, Any], path: str) -> str:
 
 
 def with_text_at(said: dict[str, Any], path: str, text: str) -> None:
-    """Write a member by its dotted path."""
+    """Write a member by its dotted path.
+
+    Raises:
+        ValueError: something else stands in its way.
+    """
     *parents, last = path.split(".")
     inner = said
     for name in parents:
         inner = inner.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise ValueError(f"can't be signed: {name} is no object")  # noqa: TRY004 - the body's fault, not the caller's
     inner[last] = text

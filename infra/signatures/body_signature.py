@@ -1,5 +1,6 @@
 """The family of signatures that stand in the body: an HMAC over some of its members (Adyen, Mailgun), or the secret itself
-in every item (Microsoft Graph). The body has to be parsed before anything in it can be trusted, and it is parsed strictly.
+in every item (Microsoft Graph). The body, JSON or a form, has to be parsed before anything in it can be trusted, and it is
+parsed strictly.
 """
 
 import hmac
@@ -8,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 
-from infra.signatures.body_items import items_of, read_object, text_at, with_text_at
+from infra.signatures.body_items import items_of, read_fields, read_object, text_at, with_text_at
 from infra.signatures.encodings import DECODERS, ENCODERS, DecodingError
 from infra.signatures.errors import (
     SchemeError,
@@ -25,13 +27,16 @@ from infra.signatures.request import SignedRequest
 from infra.signatures.scheme import Covers, Draft, Scheme, Signed
 from infra.signatures.timestamps import Freshness
 
+_FORM: Final = "application/x-www-form-urlencoded"
+
 
 @dataclass(frozen=True, kw_only=True)
 class BodySignature(Scheme):
     """A signature in the body, or in each item of it.
 
     Args:
-        signature: the path of the signature, in the body or in an item.
+        signature: the path of the signature, in the body or in an item; of a form, the field's name.
+        form: whether the body is a form.
         items: the member that lists the items; None: the body is the one item.
         fields: the paths of what is signed, in their order; none: the signature is the secret itself.
         join: what stands between them; what is missing is empty.
@@ -44,6 +49,7 @@ class BodySignature(Scheme):
     """
 
     signature: str
+    form: bool = False
     items: str | None = None
     fields: Sequence[str] = ()
     join: str = ""
@@ -91,7 +97,7 @@ class BodySignature(Scheme):
     ) -> None:
         if not keys:
             raise SecretMissing("the source has no secret")
-        for item in items_of(read_object(request.body), self.items):
+        for item in self._items(request):
             self._verify_item(item, keys, now)
 
     def _verify_item(self, item: dict[str, Any], keys: Sequence[bytes], now: datetime) -> None:
@@ -113,12 +119,16 @@ class BodySignature(Scheme):
     def signed_content(self, request: SignedRequest) -> bytes | None:
         if self.covers != "fields":
             return None
-        items = items_of(read_object(request.body), self.items)
-        return b"\n".join(self._content(item) for item in items)
+        return b"\n".join(self._content(item) for item in self._items(request))
+
+    def _items(self, request: SignedRequest) -> list[dict[str, Any]]:
+        if self.form:
+            return [read_fields(request.body, request.headers.get("content-type") or "")]
+        return items_of(read_object(request.body), self.items)
 
     def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
         try:
-            said = read_object(draft.body)
+            said = read_fields(draft.body, _FORM) if self.form else read_object(draft.body)
             items = items_of(said, self.items)
         except (SignatureMalformed, SignatureMissing) as error:
             raise ValueError(f"can't be signed: {error}") from None
@@ -126,6 +136,10 @@ class BodySignature(Scheme):
             if self.timestamp is not None:
                 with_text_at(item, self.timestamp, self._freshness.write(draft.now))
             with_text_at(item, self.signature, self._make(item, keys[0]))
+        if self.form:
+            return Signed(
+                headers={"Content-Type": _FORM}, body=urlencode(said).encode("ascii"), url=draft.url
+            )
         return Signed(headers={}, body=json.dumps(said, ensure_ascii=False).encode("utf-8"), url=draft.url)
 
     def _make(self, item: dict[str, Any], key: bytes) -> str:

@@ -37,7 +37,7 @@ from infra.signatures.keys import (
     read_shared_key,
     split_identity,
 )
-from infra.signatures.parameters import header_name, one_of
+from infra.signatures.parameters import check_keys_url, header_name, one_of
 from infra.signatures.published import published_key
 from infra.signatures.request import SignedRequest
 from infra.signatures.scheme import Covers, Draft, Scheme, Signed, WantedKeys
@@ -85,8 +85,9 @@ class JsonWebToken(Scheme):
         one_of("body_encoding", self.body_encoding, ("hex", "base64url"))
         if self.keys_question is not None:
             one_of("keys_question", self.keys_question, ("plaid",))
-        if self.keys_url is not None and not self.keys_url.startswith(("https://", "http://")):
-            raise SchemeError("keys_url", "needs a URL")
+        check_keys_url(self.keys_url)
+        if self.keys_url is not None and self.keys_question is None and not self.claims:
+            raise SchemeError("claims", "is needed with keys_url: its keys may sign for others too")
         if self.tolerance is not None and self.tolerance <= timedelta(0):
             raise SchemeError("tolerance", "must be more than 0s")
         _ = self._header
@@ -125,6 +126,10 @@ class JsonWebToken(Scheme):
         return "{url}" in self.claims.values()
 
     @property
+    def needs_secret(self) -> bool:
+        return self.keys_url is None or self.keys_question is not None or self._names_whom_to_trust
+
+    @property
     def needs_published_keys(self) -> bool:
         return self.keys_url is not None
 
@@ -139,6 +144,7 @@ class JsonWebToken(Scheme):
         return key
 
     def wanted_keys(self, request: SignedRequest, keys: Sequence[bytes]) -> WantedKeys | None:
+        keys = self._known(keys)
         if self.keys_url is None or not keys or all(split_identity(key)[1] for key in keys):
             return None
         key_id = Token.read(self._sent(request), self.algorithm).key_id
@@ -151,6 +157,7 @@ class JsonWebToken(Scheme):
     def verify(
         self, request: SignedRequest, keys: Sequence[bytes], now: datetime, published: bytes | None = None
     ) -> None:
+        keys = self._known(keys)
         if not keys:
             raise SecretMissing("the source has no secret")
         token = Token.read(self._sent(request), self.algorithm)
@@ -171,7 +178,7 @@ class JsonWebToken(Scheme):
         return Token.read(self._sent(request), self.algorithm).content if self.body_claim else None
 
     def _signed(self, draft: Draft, keys: Sequence[bytes]) -> Signed:
-        identity, own = self._taken_apart(keys[0])
+        identity, own = self._taken_apart(self._known(keys)[0])
         if own is None:
             raise ValueError("needs the private key: this secret only says whom to trust")
         issued = int(draft.now.timestamp())
@@ -201,6 +208,10 @@ class JsonWebToken(Scheme):
         if bearer != (self.auth_scheme == "required") and self.auth_scheme != "optional":
             raise SignatureMalformed("Bearer is missing, or has no place here", header=self.header)
         return token if bearer else sent
+
+    def _known(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """The keys; where none is needed, one that says nothing."""
+        return keys or (() if self.needs_secret else (b"",))
 
     def _taken_apart(self, key: bytes) -> tuple[bytes, bytes | None]:
         return split_identity(key) if self.keys_url is not None else (b"", key)

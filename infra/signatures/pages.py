@@ -14,9 +14,15 @@ from infra.signatures.scheme import Covers, Scheme
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "providers"
 
-_SPELLED_OUT: Final = {
-    "header": "X-Acme-Signature"
-}  # what a source has to say where the table leaves the choice
+# What a source has to say where the table leaves the choice; how else it might say it stands in docs/sources.md.
+_SPELLED_OUT: Final[Mapping[str, Mapping[str, str]]] = {
+    "hmac": {"header": "X-Acme-Signature"},
+    "keyed-hash": {"header": "X-Acme-Signature", "signed": "{secret}{body}"},
+    "asymmetric": {"header": "X-Acme-Signature"},
+    "jwt": {"algorithm": "RS256"},
+    "body-signature": {"signature": "signature", "fields": "id"},
+    "static": {"header": "X-Acme-Signature"},
+}
 _GRADES: Final = {
     "official": "official documents, samples or libraries",
     "third-party": "other people's code and documents, for the provider's own say too little",
@@ -43,7 +49,8 @@ _HEAD: Final = """\
 One page for each sender that Hookline knows: where to click there, what to set here, what is verified. They are made from
 `infra/signatures/table/` by `make docs`. Providers move their buttons: where a way to click is out of date, the pages under
 *Sources* are right. Whoever is not in this list: [add it](../sources.md#add-a-provider), or spell it out with
-[hmac](hmac.md), [static](static.md), [bearer](bearer.md), [basic](basic.md) or [url-secret](url-secret.md).
+[hmac](hmac.md), [keyed-hash](keyed-hash.md), [asymmetric](asymmetric.md), [jwt](jwt.md), [body-signature](body-signature.md),
+[static](static.md), [bearer](bearer.md), [basic](basic.md) or [url-secret](url-secret.md).
 
 | provider | is |
 | --- | --- |
@@ -96,6 +103,8 @@ def _set_up(provider: Provider) -> Iterator[str]:
         others = [other for other in provider.schemes if other != provider.scheme]
         table.append(f'# scheme = "{others[0]}"' + (f"   # or {', '.join(others[1:])}" if others[1:] else ""))
     yield _block("toml", table)
+    if provider.name in _SPELLED_OUT:
+        yield "[All that it can say](../sources.md#spell-it-out), with an example."
     if scheme.needs_url:
         yield "The address is signed: `HOOKLINE_PUBLIC_URL` has to be what the provider calls, to the letter."
     if any(question["kind"] in ("echo-header", "secret-in-body") for question in provider.handshakes):
@@ -176,7 +185,7 @@ def _scheme(provider: Provider, name: str) -> Scheme:
 
 
 def _spelled_out(provider: Provider) -> Mapping[str, str]:
-    return {key: value for key, value in _SPELLED_OUT.items() if key in provider.parameters}
+    return _SPELLED_OUT.get(provider.name, {})
 
 
 def _has_key_pair(parameters: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from infra.signatures.errors import SchemeError
 from infra.signatures.hmac_template import HmacTemplate
 from infra.signatures.json_web_token import JsonWebToken
 from infra.signatures.keyed_hash import KeyedHash
+from infra.signatures.parameters import texts
 from infra.signatures.scheme import Scheme
 from infra.signatures.sns import SnsMessage
 from infra.signatures.static import SecretInURL, StaticKey
@@ -63,6 +64,9 @@ _TABLE = Path(__file__).with_name("table")
 _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "tolerance": parse_duration,
     "tolerance_future": parse_duration,
+    "fields": texts,
+    "required": texts,
+    "versions": texts,
 }
 
 
@@ -120,12 +124,13 @@ class Provider:
     rotation: str = ""
     notes: tuple[str, ...] = ()
 
-    def build_scheme(self, name: str | None = None, parameters: Mapping[str, str] | None = None) -> Scheme:
+    def build_scheme(self, name: str | None = None, parameters: Mapping[str, Any] | None = None) -> Scheme:
         """The scheme with its parameters, checked.
 
         Args:
             name: which one; the default one when None.
-            parameters: what the source spells out; ``tolerance`` is allowed wherever a timestamp is signed.
+            parameters: what the source spells out, as text, lists and tables; ``tolerance`` is allowed wherever a
+                timestamp is signed.
 
         Raises:
             SchemeError: no such scheme, a parameter that the provider leaves no choice in, or a wrong value.

@@ -35,6 +35,15 @@ def published_key(document: bytes, key_id: str, now: datetime) -> bytes:
     return pem
 
 
+def published_keys(document: bytes, now: datetime) -> list[bytes]:
+    """The PEM of every key of such a document that has not expired, for signatures that name none."""
+    return [
+        pem
+        for pem, expired_at in _keys_of(document).values()
+        if expired_at is None or expired_at > now.timestamp()
+    ]
+
+
 @lru_cache(maxsize=32)
 def _keys_of(document: bytes) -> Mapping[str, tuple[bytes, float | None]]:
     """Key ids with their PEM and the moment of their end; keys of kinds that we don't know are left out."""
