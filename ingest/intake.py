@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, TypeVar, cast
 
@@ -45,14 +45,16 @@ class HeaderGuard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (problem := _refusal(scope["headers"])) is not None:
+        if scope["type"] == "http" and (problem := refusal_of(scope)) is not None:
             log.info("refused: %s", problem.kind.code)
             await problem.reply()(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
-def _refusal(headers: Sequence[tuple[bytes, bytes]]) -> Problem | None:
+def refusal_of(scope: Mapping[str, Any]) -> Problem | None:
+    """Why a request with such headers is not taken; None where it is."""
+    headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
     if len(headers) > MOST_HEADERS or sum(map(len, chain.from_iterable(headers))) > MOST_HEADER_BYTES:
         return Problem(
             HEADERS_TOO_LARGE,
@@ -60,11 +62,20 @@ def _refusal(headers: Sequence[tuple[bytes, bytes]]) -> Problem | None:
         )
     names = [name for name, _ in headers]
     framings = names.count(b"content-length") + names.count(b"transfer-encoding")
-    if framings > 1 or names.count(b"host") > 1:
+    if (
+        framings > 1
+        or names.count(b"host") > 1
+        or (b"transfer-encoding" in names and not _is_chunked(scope["http_version"], headers))
+    ):
         return Problem(
-            FRAMING_AMBIGUOUS, "Send one Host, and either Content-Length or Transfer-Encoding, once."
+            FRAMING_AMBIGUOUS, "Send one Host, and either Content-Length or Transfer-Encoding: chunked, once."
         )
     return None
+
+
+def _is_chunked(http_version: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Chunks and nothing else, in a version that has them (RFC 9112, section 6.1)."""
+    return http_version == "1.1" and dict(headers)[b"transfer-encoding"].lower() == b"chunked"
 
 
 async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: float = BODY_SECONDS) -> bytes:
@@ -127,7 +138,7 @@ async def while_connected(receive: Receive, answer: Coroutine[Any, Any, _T]) -> 
         ClientGone: nobody waits for it any more.
     """
     answering = asyncio.create_task(answer)
-    leaving = asyncio.create_task(_left(receive))
+    leaving = asyncio.create_task(departure(receive))
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
@@ -137,6 +148,7 @@ async def while_connected(receive: Receive, answer: Coroutine[Any, Any, _T]) -> 
         await end(answering, leaving)
 
 
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+async def departure(receive: Receive) -> None:
+    """Return when the client has gone; what it still sends is passed over."""
+    while not (await receive())["type"].endswith(".disconnect"):
         pass

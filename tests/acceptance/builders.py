@@ -36,12 +36,12 @@ class Server:
     """A Redis of one test, to be stopped, killed and started again on the same data and address."""
 
     def __init__(self, directory: Path, *, binary: Path | None = None) -> None:
-        self._directory = directory
+        self.directory = directory
         self._binary = binary
         self.start()
 
     def start(self) -> None:
-        self._running = EmbeddedServer.start(self._directory, binary=self._binary)
+        self._running = EmbeddedServer.start(self.directory, binary=self._binary)
         self.url = self._running.url
         with self.connect() as client:
             self.pid = int(client.info("server")["process_id"])
@@ -59,7 +59,7 @@ class Server:
 
     def lose_end(self, size: int) -> None:
         """The last bytes of what it has written are lost, as when its machine dies; while it does not run."""
-        (log,) = (self._directory / "appendonlydir").glob("*.incr.aof")
+        (log,) = (self.directory / "appendonlydir").glob("*.incr.aof")
         os.truncate(log, log.stat().st_size - size)
 
     def close(self) -> None:
@@ -239,6 +239,13 @@ def by_stamped(payload: Any, *, age: float = 0) -> tuple[bytes, dict[str, str]]:
         "X-Acme-Timestamp": stamp,
         "X-Acme-Signature": hmac_hex(ACME_SECRET, f"{stamp}.".encode() + body),
     }
+
+
+def as_sent(body: bytes, headers: dict[str, str], *, path: str = "/hooks/acme") -> bytes:
+    """A request as it goes over the wire, for tests that write to the socket themselves."""
+    lines = {"Host": "hookline", "Content-Length": str(len(body)), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
 
 
 def hmac_hex(secret: str, content: bytes) -> str:

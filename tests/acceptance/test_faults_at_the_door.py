@@ -1,65 +1,26 @@
 """What happens to events while the web process or its way to Redis breaks. Nothing that got 2xx is lost, nothing runs twice."""
 
+import json
+import os
 import random
 import signal
+import socket
+import struct
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.acceptance.builders import Server, System, assert_problem, by_acme, free_port
+from tests.acceptance.builders import Server, System, as_sent, assert_problem, by_acme, free_port
+from tests.acceptance.delivering import assert_each_ran_once, deliver, deliver_all, deliver_until_taken
 from tests.acceptance.inbox import Inbox
 from tests.acceptance.proxy import Proxy
-
-
-def deliver(system: System, delivery: str, callback_url: str) -> httpx.Response | None:
-    """Send the event of that delivery; None where no answer came."""
-    try:
-        return system.send({"type": "echo", "n": delivery, "callback_url": callback_url}, delivery=delivery)
-    except httpx.TransportError:
-        return None
-
-
-def deliver_all(
-    system: System, deliveries: Iterable[str], callback_url: str
-) -> dict[str, httpx.Response | None]:
-    """Send many events over eight connections."""
-    deliveries = list(deliveries)
-    with ThreadPoolExecutor(8) as pool:
-        answers = pool.map(lambda delivery: deliver(system, delivery, callback_url), deliveries)
-        return dict(zip(deliveries, answers, strict=True))
-
-
-def deliver_until_taken(system: System, deliveries: Iterable[str], callback_url: str) -> dict[str, str]:
-    """Send again, with the same id, whatever got no 2xx. Returns the jobs by delivery; refusals may be 503 only."""
-    jobs: dict[str, str] = {}
-    missing = list(deliveries)
-    while missing:
-        answers = deliver_all(system, missing, callback_url)
-        assert {answer.status_code for answer in answers.values() if answer} <= {200, 202, 503}
-        jobs |= {
-            name: answer.json()["job_id"] for name, answer in answers.items() if answer and answer.is_success
-        }
-        missing = [name for name in missing if name not in jobs]
-    return jobs
-
-
-def assert_each_ran_once(system: System, inbox: Inbox, name: str, jobs: Iterable[str]) -> None:
-    """Every job has finished after one run, and every one of them was called back once; no other was."""
-    jobs = set(jobs)
-    for job_id in jobs:
-        system.ended(job_id)
-    assert Counter(run.job_id for run in system.runs() if run.job_id in jobs) == dict.fromkeys(jobs, 1)
-    inbox.wait_for(name, len(jobs))
-    posted = Counter(post.id.replace("cb_", "job_") for post in inbox.posts(name))
-    assert posted == dict.fromkeys(jobs, 1)
-
 
 # -- the web process dies ----------------------------------------------------------------------------------------------
 
@@ -119,12 +80,82 @@ def test_a_web_process_killed_between_receipt_and_reply_leaves_no_id_without_a_j
     assert_each_ran_once(system, inbox, "between", jobs.values())
 
 
+def test_a_web_process_that_stands_still_answers_when_it_goes_on(
+    build: Callable[..., System], inbox: Inbox
+) -> None:
+    """F05, for three seconds: longer than anybody waits for Redis."""
+    system = build()
+    system.worker()
+    web = system.web()
+    deliveries = [uuid.uuid4().hex for _ in range(20)]
+    system.http.get("/healthz")  # it answers from here on
+
+    os.kill(web.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(20) as pool:
+        sending = [pool.submit(deliver, system, delivery, inbox.url("still")) for delivery in deliveries]
+        _, waiting = wait(sending, timeout=3)
+        assert len(waiting) == 20
+        os.kill(web.pid, signal.SIGCONT)
+        answers = [one.result() for one in sending]
+
+    assert {answer.status_code for answer in answers if answer} == {202}
+    assert system.http.get("/readyz").status_code == 200
+    jobs = deliver_until_taken(system, deliveries, inbox.url("still"))
+    assert sorted(jobs.values()) == sorted(answer.json()["job_id"] for answer in answers if answer)
+    assert_each_ran_once(system, inbox, "still", jobs.values())
+
+
+def test_a_body_on_its_way_is_taken_before_the_web_process_stops(
+    build: Callable[..., System], inbox: Inbox
+) -> None:
+    """F04: half of it came before SIGTERM, the other half after; who comes later finds nobody."""
+    system = build()
+    system.worker()
+    web = system.web()
+    address = ("127.0.0.1", int(system.environ["PORT"]))
+    event = {"type": "echo", "callback_url": inbox.url("upload")}
+    request = as_sent(*by_acme(event, delivery=uuid.uuid4().hex))
+    with socket.create_connection(address, timeout=10) as client:
+        client.sendall(request[:-20])
+        system.http.get("/healthz")  # what came before this was read
+
+        web.process.send_signal(signal.SIGTERM)
+        web.wait_for_output("Shutting down")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=10)
+        client.sendall(request[-20:])
+        answer = client.makefile("rb").read()
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 202 ")
+    assert web.process.wait(10) == 0
+    system.web()
+    assert_each_ran_once(system, inbox, "upload", [json.loads(body)["job_id"]])
+
+
+# -- the client goes away ----------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_hangs_up_before_the_answer_can_send_again(house: System, inbox: Inbox) -> None:
+    """F03, fifty times: its connection is reset as soon as the request is sent."""
+    deliveries = [uuid.uuid4().hex for _ in range(50)]
+    for delivery in deliveries:
+        event = {"type": "echo", "n": delivery, "callback_url": inbox.url("gone")}
+        with socket.create_connection(("127.0.0.1", int(house.environ["PORT"]))) as client:
+            client.sendall(as_sent(*by_acme(event, delivery=delivery)))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    jobs = deliver_until_taken(house, deliveries, inbox.url("gone"))
+    assert_each_ran_once(house, inbox, "gone", jobs.values())
+    assert not any('"level": "error"' in process.output() for process in house.started)
+
+
 # -- the same event, many times at once --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_the_same_event_fifty_times_at_once_is_one_event(house: System, inbox: Inbox, processes: int) -> None:
-    """F17; F18 over two web processes."""
+    """F17, A022; F18 over two web processes."""
     ports = [int(house.environ["PORT"])]
     if processes > 1:
         ports.append(free_port())
