@@ -263,6 +263,7 @@ class Context:
         metadata: Mapping[str, Any] | None = None,
         callback_url: str | None = None,
         idempotency_key: str | None = None,
+        shared_key: str | None = None,
     ) -> Any:
         """Make a job of the source ``api``, once, however often the attempt is repeated. Returns its id.
 
@@ -271,6 +272,7 @@ class Context:
         Args:
             idempotency_key: tells one job of this one from another; left out: the place of the call in the attempt
                 counts, so calls must come in the same order every time.
+            shared_key: of all jobs that use it, the first makes the job, and the others get its id.
 
         Raises:
             CallRefused: nobody handles the type, or a word means nothing.
@@ -288,6 +290,7 @@ class Context:
                 metadata=metadata,
                 callback_url=callback_url,
                 idempotency_key=idempotency_key,
+                shared_key=shared_key,
             )
         )
 
@@ -317,6 +320,15 @@ class Context:
         So a job can build upon what an earlier one, which failed or was canceled, has had done.
         """
         return self._done(self._services.children(self._claim, job_id))
+
+    def recent(self, type: str, *, tag: str | None = None, limit: int = 100) -> Any:  # noqa: A002 - the contract's word
+        """The newest jobs of a type of the source ``api``, whoever made them, newest first: a list of `JobState`; to be awaited likewise.
+
+        Args:
+            tag: only those that were made with it.
+            limit: 1 to 1,000 of them.
+        """
+        return self._done(self._services.recent(self._claim, type, tag, min(max(limit, 1), 1_000)))
 
     def outcomes(self, job_ids: Sequence[str], seen: Callable[[list[JobState]], None] | None = None) -> Any:
         """How jobs ended, in that order, once all of them have.

@@ -1,7 +1,7 @@
 """The RQ worker: takes jobs, runs them, finishes them, in batches, in one asyncio loop.
 
-Two streams run beside each other, each with one request in flight: claims bring as many jobs as there are free slots
-(here), settlements record what ended (`worker.settling`). So Redis and the handlers work at the same time. All that other
+Two streams run beside each other, each over a connection of its own with one request in flight: claims bring as many jobs as
+there are free slots (here), settlements record what ended (`worker.settling`). So Redis and the handlers work at the same time. All that other
 processes must know is in Redis: kill this one at any moment, and its jobs are taken over when its lease runs out.
 """
 
@@ -29,12 +29,15 @@ from infra.ledger.jobs import Report
 from infra.ledger.records import Claim, Settlement
 from infra.ledger.scripts import BATCH
 from infra.ledger.wire import limits_of
+from infra.metrics import Metrics
 from infra.tasks import end
 from worker.attempts import Attempts
 from worker.callbacks.outbox import Outbox
 from worker.commands import Told, told, told_by_rq
+from worker.failures import FailureNotes
 from worker.isolation import Isolation
 from worker.lease import Lease
+from worker.replayer import Replayer
 from worker.reports import Reports
 from worker.routing import Routing
 from worker.settling import Settling
@@ -67,6 +70,7 @@ class Engine(BaseWorker):
     Args:
         connection: for what RQ itself asks; the work goes through `ledger`.
         listen_on: makes the client that hears what others tell workers.
+        background: what else runs for as long as the worker does.
         concurrency: the most jobs held at a time.
         grace: how long running jobs may go on after `stop`; then they go back to their queue.
     """
@@ -83,8 +87,11 @@ class Engine(BaseWorker):
         wakeup: Wakeup,
         listen_on: Callable[[], AsyncRedis],
         reports: Reports,
+        metrics: Metrics,
         outbox: Outbox,
         sweeper: Sweeper,
+        failures: FailureNotes,
+        background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
         make_lease: Callable[["Engine"], Lease],
         lease_length: timedelta,
         concurrency: int,
@@ -103,19 +110,26 @@ class Engine(BaseWorker):
         self._reports = reports
         self._outbox = outbox
         self._sweeper = sweeper
+        self._failures = failures
+        self._background = background
         self._ticker = Ticker(ledger, registry)
+        self._replayer = Replayer(ledger, worker=name)
         self._lease = make_lease(self)
         self._lease_length = lease_length
         self._concurrency = concurrency
         self._grace = grace
-        self._settling = Settling(ledger, reports, worker=name, settled=self._settled)
-        self._attempts = Attempts(registry, isolation, Routing(ledger), ended=self._ended, fault=self._fail)
+        self._claims = ledger.jobs.dedicated()
+        self._settling = Settling(ledger.jobs.dedicated(), reports, worker=name, settled=self._settled)
+        self._attempts = Attempts(
+            registry, isolation, Routing(ledger), metrics=metrics, ended=self._ended, fault=self._fail
+        )
         self._watchdog = Watchdog(self._attempts.describe)
         self._fault: BaseException | None = None
         self._sequence = 0
         self._may_have_jobs = True
         self._review_at = 0.0
         self._burst = False
+        self._max_idle = timedelta(0)
         self._stopping = False
         self._changed = asyncio.Event()
         self._errands: set[asyncio.Task[None]] = set()
@@ -146,10 +160,19 @@ class Engine(BaseWorker):
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
-    async def run(self, *, burst: bool = False, threaded: bool = True, handle_signals: bool = True) -> int:
+    async def run(
+        self,
+        *,
+        burst: bool = False,
+        max_idle: timedelta = timedelta(0),
+        threaded: bool = True,
+        handle_signals: bool = True,
+    ) -> int:
         """Work in a loop that is already running.
 
         Args:
+            burst: end when the queues are empty.
+            max_idle: and nothing has come into them for so long.
             threaded: keep the lease, and a watch over the loop, in threads of their own; False where Redis lives in this
                 process.
             handle_signals: SIGTERM and SIGINT stop the work.
@@ -158,6 +181,7 @@ class Engine(BaseWorker):
             How many attempts were settled.
         """
         self._burst = burst
+        self._max_idle = max_idle
         loop = asyncio.get_running_loop()
         if handle_signals:
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -172,6 +196,9 @@ class Engine(BaseWorker):
             self._sweeper.keep_schedule(),
             self._sweeper.keep_sweeping(),
             self._ticker.run(),
+            self._replayer.run(),
+            self._failures.run(),
+            *(run() for run in self._background),
             self._keep_reporting(),
         ]
         if threaded:
@@ -210,16 +237,19 @@ class Engine(BaseWorker):
                 self._reports.open(claim)
                 self._attempts.start(claim)
             if self._burst and not (self._may_have_jobs or self._attempts or self._settling.waiting):
-                return
+                self._wakeup.arm()
+                if not await self._change(within=self._max_idle.total_seconds()):
+                    return
+                continue
             if len(claims) < slots:
                 self._wakeup.arm()
-            if not (self._may_have_jobs and slots):
-                await self._change()
+            if not (self._may_have_jobs and slots) and not await self._change(within=_LOOK_EVERY):
+                self._may_have_jobs = True
 
     async def _claim(self, slots: int) -> Sequence[Claim]:
         self._may_have_jobs = False  # a job that comes from here on is told of
         try:
-            claims = await self._ledger.jobs.claim(
+            claims = await self._claims.claim(
                 self.name,
                 sequence=self._sequence + 1,
                 slots=slots,
@@ -235,19 +265,19 @@ class Engine(BaseWorker):
         return claims
 
     def _free_slots(self) -> int:
-        if (
-            self._isolation.crowded or self._settling.waiting > BATCH
-        ):  # nor more outcomes than the ledger takes
+        """An outcome that could not be sent yet keeps its slot, so that no crash repeats more jobs than run at a time."""
+        if self._isolation.crowded:
             return 0
-        return max(0, min(BATCH, self._concurrency - len(self._attempts)))
+        held = len(self._attempts) + self._settling.behind
+        return max(0, min(BATCH, self._concurrency - held))
 
-    async def _change(self) -> None:
-        """Wait for a job to end or to arrive."""
+    async def _change(self, *, within: float) -> bool:
+        """Wait for a job to end or to arrive. Returns whether one did within so many seconds."""
         try:
-            async with asyncio.timeout(_LOOK_EVERY):
-                await self._changed.wait()
+            async with asyncio.timeout(within):
+                return await self._changed.wait()
         except TimeoutError:
-            self._may_have_jobs = True
+            return False
 
     # -- what happens meanwhile ------------------------------------------------------------------------------------
 
@@ -256,6 +286,7 @@ class Engine(BaseWorker):
         self._changed.set()
 
     def _ended(self, settlement: Settlement) -> None:
+        self._failures.note(settlement)
         self._settling.add(settlement)
         self._changed.set()
 
@@ -306,6 +337,7 @@ class Engine(BaseWorker):
         """Whatever was said before we listened."""
         self._outbox.look()
         self._sweeper.look_at_schedule()
+        self._replayer.look()
         self._review()
 
     def _heard(self, message: Told) -> None:
@@ -314,6 +346,8 @@ class Engine(BaseWorker):
                 self._sweeper.look_at_schedule()
             case ("outbox", _):
                 self._outbox.look()
+            case ("replay", _):
+                self._replayer.look()
             case ("canceled", job_id):
                 self._attempts.stop({job_id})
             case ("cancel", job_id):
@@ -361,9 +395,13 @@ class Engine(BaseWorker):
         await self._isolation.aclose()
         try:
             await (self._outbox.empty() if empty_outbox else self._outbox.drain())
+            await self._failures.flush()
             await asyncio.to_thread(self._lease.stop)
             left = await self._ledger.workers.depart(self.name, queues=self._names)
         except LedgerError as error:
             log.error("could not sign off (%s): the lease runs out by itself", error)
         else:
             log.info("worker %s stopped, %d jobs left to others", self.name, left)
+        finally:
+            await self._claims.aclose()
+            await self._settling.aclose()

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from infra.ledger import Ledger, LedgerError
+from infra.ledger import Jobs, LedgerError
 from infra.ledger.records import Settlement
 from infra.ledger.scripts import BATCH
 from worker.reports import Reports
@@ -26,18 +26,18 @@ class Settling:
     """Settles attempts that have ended.
 
     Args:
+        jobs: over a connection of its own, which is closed with this.
         reports: what their handlers said last goes first: the lease that allows saying it ends here.
         settled: called after each batch that Redis confirmed, with whether a callback waits to be sent.
     """
 
-    def __init__(
-        self, ledger: Ledger, reports: Reports, *, worker: str, settled: Callable[[bool], None]
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, jobs: Jobs, reports: Reports, *, worker: str, settled: Callable[[bool], None]) -> None:
+        self._jobs = jobs
         self._reports = reports
         self._worker = worker
         self._settled = settled
         self._ended: list[Settlement] = []
+        self._under_way = 0
         self._last_words: list[Report] = []
         self._more = asyncio.Event()
         self._tried = asyncio.Event()
@@ -53,6 +53,11 @@ class Settling:
     def waiting(self) -> int:
         """How many have ended that Redis does not know of."""
         return len(self._ended)
+
+    @property
+    def behind(self) -> int:
+        """How many of them could not be sent yet, because others are under way: they run again if this process dies."""
+        return len(self._ended) - self._under_way if self._under_way else 0
 
     async def run(self) -> None:
         """Settle for as long as the task lives."""
@@ -80,12 +85,18 @@ class Settling:
                 "%d outcomes could not be recorded: those jobs are taken over and run again", self.waiting
             )
 
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._jobs.aclose()
+
     async def _settle(self, ending: Sequence[Settlement]) -> None:
+        self._under_way = len(ending)
         self._last_words += [said for one in ending if (said := self._reports.close(one.claim)) is not None]
         if self._last_words:
-            await self._ledger.jobs.report(self._last_words)
+            await self._jobs.report(self._last_words)
             self._last_words = []
-        called = await self._ledger.jobs.settle(self._worker, ending)
+        called = await self._jobs.settle(self._worker, ending)
         del self._ended[: len(ending)]
+        self._under_way = 0
         self.count += len(ending)
         self._settled(called)

@@ -68,6 +68,19 @@ class Jobs:
         self._retention = retention
         self._dead_retention = dead_retention
 
+    def dedicated(self) -> "Jobs":
+        """The same over a connection of its own, one call at a time; to be closed."""
+        return Jobs(
+            self._scripts.dedicated(),
+            self._seal,
+            retention=self._retention,
+            dead_retention=self._dead_retention,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connection, if it is its own."""
+        await self._scripts.aclose()
+
     async def claim(
         self,
         worker: str,
@@ -141,8 +154,11 @@ class Jobs:
             said.claim.job_id for said, verdict in zip(reports, verdicts, strict=True) if verdict == b"fenced"
         }
 
-    async def cancel(self, job_id: str) -> JobStatus | None:
+    async def cancel(self, job_id: str, *, by: str = "") -> JobStatus | None:
         """End a job that has not ended: at once, whatever state it is in; its callback says so. Who runs it is told.
+
+        Args:
+            by: who wants it, for the job's timeline; empty: nobody to be named.
 
         Returns:
             The status that it now has: `CANCELED`, or what it had ended as before; None where there is no such job.
@@ -150,7 +166,7 @@ class Jobs:
         Raises:
             LedgerError: not confirmed; to be repeated.
         """
-        (status,) = await self._scripts.run("cancel", job_id)
+        (status,) = await self._scripts.run("cancel", by, job_id)
         return JobStatus(text(status)) if status else None
 
     async def take_over(self) -> Takeover:
@@ -252,6 +268,8 @@ class Jobs:
             tag=told.get("tag"),
             provider_event_id=told.get("id"),
             callback=story.callback,
+            callback_options=story.callback_options,
+            progress_url=story.progress_url,
         )
 
 

@@ -1,7 +1,7 @@
 """The ledger's Lua scripts, run by their digest; a server that does not know one is told its text.
 
-Each script is the table of key names, then ``_common.lua``, then its own file, whose head says what it takes, what it
-replies, and why it is one script.
+Each script is ``_common.lua``, then its own file, whose head says what it takes, what it replies, and why it is one script;
+``K.job`` in them is a key's name.
 """
 
 import asyncio
@@ -14,9 +14,13 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from infra.errors import HooklineError
-from infra.ledger.keys import lua_table
+from infra.ledger.keys import named
+from infra.redis_client import is_stale
+from infra.redis_troubles import in_words
 
 BATCH: Final = 100  # items a script: it keeps Redis for some two milliseconds
+
+_FSYNC_MILLISECONDS: Final = 2000  # that one round trip waits for it
 
 Argument = str | bytes | int
 Call = tuple[str, Sequence[Argument]]  # a script's name and its arguments
@@ -28,11 +32,11 @@ class LedgerError(HooklineError):
 
 def _load() -> dict[str, str]:
     folder = files("infra.ledger") / "scripts"
-    common = lua_table() + (folder / "_common.lua").read_text("utf-8")
+    common = (folder / "_common.lua").read_text("utf-8")
     names = sorted(
         entry.name for entry in folder.iterdir() if entry.name.endswith(".lua") and entry.name[0] != "_"
     )
-    return {name.removesuffix(".lua"): common + (folder / name).read_text("utf-8") for name in names}
+    return {name.removesuffix(".lua"): named(common + (folder / name).read_text("utf-8")) for name in names}
 
 
 _TEXTS: Final = _load()
@@ -50,9 +54,13 @@ class Scripts:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def dedicated(self) -> "DedicatedScripts":
-        """The same over a connection of its own, which is to be closed."""
-        return DedicatedScripts(self._redis)
+    def dedicated(self, *, fsynced: bool = False) -> "DedicatedScripts":
+        """The same over a connection of its own, which is to be closed.
+
+        Args:
+            fsynced: a script counts as confirmed when the disk has what it wrote.
+        """
+        return FsyncedScripts(self._redis) if fsynced else DedicatedScripts(self._redis)
 
     async def aclose(self) -> None:
         """Close what is its own; a client that others use too is not."""
@@ -80,7 +88,7 @@ class Scripts:
             for place, reply in zip(missing, again, strict=True):
                 replies[place] = reply
         except (RedisError, OSError) as error:
-            raise LedgerError(f"Redis did not confirm: {type(error).__name__}") from error
+            raise LedgerError(f"Redis did not confirm: {in_words(error)}") from error
         for reply in replies:
             if isinstance(reply, Exception):
                 raise LedgerError(f"Redis did not confirm: {reply}") from reply
@@ -117,7 +125,8 @@ class Scripts:
 class DedicatedScripts(Scripts):
     """Runs scripts over one connection, one call at a time, for a quarter of what a pool costs.
 
-    A connection that breaks, or keeps a call waiting, is given up; the next call opens another.
+    A connection that breaks, or keeps a call waiting, is given up; the next call opens another. So it does where the server
+    has closed one that was idle.
 
     Args:
         patience: for one round trip, in seconds.
@@ -133,6 +142,8 @@ class DedicatedScripts(Scripts):
         await self._connection.disconnect()
 
     async def _replies(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        if is_stale(self._connection):
+            await self._connection.disconnect(nowait=True)
         packed = [piece for command in commands for piece in self._connection.pack_command(*command)]
         try:
             async with asyncio.timeout(self._patience):
@@ -149,6 +160,22 @@ class DedicatedScripts(Scripts):
             return await self._connection.read_response()
         except ResponseError as error:
             return error
+
+
+class FsyncedScripts(DedicatedScripts):
+    """The same; replies count once the server's disk has everything that was written up to them.
+
+    ``WAITAOF`` waits for the last write of its connection, and what others wrote before that. So a script that finds its
+    work done already has to write something too, as `accept` does by counting a duplicate.
+    """
+
+    async def _replies(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        *replies, fsynced = await super()._replies([*commands, ("WAITAOF", 1, 0, _FSYNC_MILLISECONDS)])
+        if isinstance(fsynced, Exception):
+            raise LedgerError(f"Redis did not confirm the fsync: {fsynced}") from fsynced
+        if fsynced[0] < 1:
+            raise LedgerError("Redis did not fsync in time")
+        return replies
 
 
 def _escaped(argument: Argument) -> bytes | int:

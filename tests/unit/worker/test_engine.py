@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import fakeredis
 import pytest
-from rq.command import send_command, send_shutdown_command, send_stop_job_command
+from rq.command import PUBSUB_CHANNEL_TEMPLATE, send_command, send_shutdown_command, send_stop_job_command
 
 from handlers import Reject, RetryLater
 from handlers.attempt import Runner
@@ -24,12 +25,15 @@ from infra.egress import EgressPolicy
 from infra.ids import EVENT, JOB, new_suffix
 from infra.ledger import Ledger, Seal
 from infra.ledger.records import Arrival, CallbackAttempt, CallbackStatus, Delivery, DueCallback, JobRecord
+from infra.metrics import Metrics
 from infra.redis_client import memory
+from tests.files import no_files
 from worker.callbacks.deliver import Sent
 from worker.callbacks.outbox import Outbox
 from worker.callbacks.receivers import Receivers, Result
 from worker.children import Children
 from worker.engine import Engine
+from worker.failures import FailureNotes
 from worker.frames import Setup
 from worker.isolation import Isolation
 from worker.lease import Lease
@@ -65,6 +69,7 @@ class House:
 
     def __init__(self) -> None:
         self._server = fakeredis.FakeServer()
+        self.metrics = Metrics()
         self.registry = Registry()
         self.sends = Sends()
         self.ledger = self.open_ledger()
@@ -84,7 +89,7 @@ class House:
     ) -> Engine:
         ledger = self.open_ledger()
         reports = Reports(SystemClock())
-        services = LedgerServices(ledger, policy=EgressPolicy(), clock=SystemClock())
+        services = LedgerServices(ledger, policy=EgressPolicy(), files=no_files(), clock=SystemClock())
         runner = Runner(
             self.registry, executor=ThreadPoolExecutor(threads), effects=reports, services=services,
             http=HTTPClients(), clock=SystemClock(), jitter=random.random,
@@ -104,8 +109,10 @@ class House:
             wakeup=Polling(memory(self._server).asynchronous, QUEUES),
             listen_on=lambda: memory(None if deaf else self._server).asynchronous,
             reports=reports,
-            outbox=Outbox(ledger, self.sends, Receivers(probe_every=1.0), sender=name, attempt_limit=timedelta(seconds=1), look_every=timedelta(seconds=1)),
+            metrics=self.metrics,
+            outbox=Outbox(ledger, self.sends, Receivers(probe_every=1.0), metrics=self.metrics, sender=name, attempt_limit=timedelta(seconds=1), look_every=timedelta(seconds=1)),
             sweeper=Sweeper(ledger, queues=QUEUES, interval=timedelta(seconds=1), spread=0.5),
+            failures=FailureNotes(ledger.troubles, root=Path.cwd()),
             make_lease=lambda engine: Lease(
                 opened, worker=name, length=lease, queues=QUEUES, manifest=self.registry.manifest(), record=engine.record
             ),
@@ -135,6 +142,12 @@ class House:
             while (job := await self.job(job_id)).status != status:
                 await asyncio.sleep(0.01)
         return job
+
+    async def until_listening(self, worker: Engine) -> None:
+        channel = PUBSUB_CHANNEL_TEMPLATE % worker.name
+        async with asyncio.timeout(10):
+            while not dict(await self.ledger.redis.pubsub_numsub(channel))[channel.encode()]:
+                await asyncio.sleep(0.01)
 
 
 def in_loop(test: Callable[[House], Awaitable[None]]) -> None:
@@ -492,6 +505,7 @@ def test_rqs_commands_stop_a_job_and_the_worker() -> None:
         worker = house.worker("me")
         task = asyncio.create_task(worker.run(threaded=False, handle_signals=False))
         await begun.wait()
+        await house.until_listening(worker)
         await asyncio.to_thread(send_command, worker.connection, "me", "stop-job", job_id="job_elsewhere")
         await asyncio.to_thread(send_stop_job_command, worker.connection, job_id)
         await house.until(job_id, "canceled")
@@ -513,9 +527,51 @@ def test_a_fault_of_ours_ends_the_worker() -> None:
             raise ZeroDivisionError
 
         worker = house.worker()
-        worker._ledger.jobs.settle = broken  # type: ignore[method-assign]
+        worker._settling._jobs.settle = broken  # type: ignore[method-assign]
         await house.accept()
         with pytest.raises(ZeroDivisionError):
             await worker.run(threaded=False, handle_signals=False)
+
+    in_loop(test)
+
+
+def test_a_burst_waits_for_more_for_as_long_as_it_is_told_to() -> None:
+    async def test(house: House) -> None:
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> None:
+            pass
+
+        started = time.monotonic()
+        working = asyncio.create_task(
+            house.worker().run(
+                burst=True, max_idle=timedelta(seconds=0.5), threaded=False, handle_signals=False
+            )
+        )
+        await asyncio.sleep(0.2)
+        job_id = await house.accept()
+        assert await working == 1
+        assert (await house.job(job_id)).status == "finished"
+        assert time.monotonic() - started > 0.6
+
+    in_loop(test)
+
+
+def test_every_attempt_and_every_callback_is_counted() -> None:
+    async def test(house: House) -> None:
+        @house.registry.handler("acme", "t")
+        async def handle(context: Any) -> None:
+            if context.payload:
+                raise Reject("no")
+
+        await house.accept(callback_url="http://127.0.0.9/x")
+        await house.accept(body=b"[1]")
+        await burst(house)
+
+        (handler,) = [entry.handler for entry in house.registry.manifest()]
+        counted = house.metrics.take()
+        for outcome in ("finished", "failed"):
+            assert counted[f'["attempts","acme","{handler}","{outcome}"]'] == 1
+        assert counted['["callback_attempts","acme","delivered"]'] == 1
+        assert sum(number for field, number in counted.items() if field.startswith('["queue_wait"') and '"sum"' not in field) == 2  # fmt: skip
 
     in_loop(test)

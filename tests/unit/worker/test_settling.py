@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from infra.clock import ManualClock
-from infra.ledger import Ledger, LedgerError
+from infra.ledger import Jobs, LedgerError
 from infra.ledger.jobs import Report
 from infra.ledger.records import Claim, Finished, Progress, Settlement
 from infra.ledger.scripts import BATCH
@@ -39,7 +38,7 @@ class Told:
         self.confirmed: list[bool] = []
         self.reports = Reports(ManualClock(NOW))
         self.settling = Settling(
-            cast("Ledger", SimpleNamespace(jobs=self)),
+            cast("Jobs", self),
             self.reports,
             worker="w",
             settled=self.confirmed.append,
@@ -88,6 +87,24 @@ def test_what_ends_meanwhile_goes_together_and_never_too_much_at_once() -> None:
     told.run(test)
     assert told.batches == [BATCH, 50]
     assert (told.settling.waiting, told.settling.count, told.confirmed) == (0, BATCH + 50, [True, True])
+
+
+def test_what_ends_while_others_are_on_their_way_is_behind() -> None:
+    told = Told()
+    behind = []
+
+    async def test() -> None:
+        told.settling.add(settlement(1))
+        behind.append(told.settling.behind)  # it leaves as soon as the loop turns
+        await asyncio.sleep(0)
+        told.settling.add(settlement(2))
+        behind.append(told.settling.behind)
+        await told.settling.drain()
+        behind.append(told.settling.behind)
+
+    told.run(test)
+    assert behind == [0, 1, 0]
+    assert told.batches == [1, 1]
 
 
 def test_the_last_words_of_a_handler_come_before_the_end_of_its_lease() -> None:
