@@ -22,7 +22,9 @@ from infra.redis_client import memory
 from infra.settings import Settings
 from infra.signatures import Fetcher
 from ingest.app import create_app
+from ingest.parts import assemble
 from ingest.sources import Source, load_sources
+from tests.unit.ingest import described
 
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 API_KEY, READ_KEY, SUBMIT_KEY = "key-of-all", "key-that-reads", "key-that-submits"
@@ -128,12 +130,14 @@ class House:
             "w1", lease=timedelta(minutes=1), queues=["default"], manifest=manifest, record={}
         )
 
-    async def claim(self) -> Claim:
-        """A worker takes the one job that waits."""
-        (claim,) = await self.ledger.jobs.claim(
-            "w1", sequence=1, slots=1, queues=["default"], lease=timedelta(minutes=1)
-        )
-        return claim
+    async def claim(self, *, sequence: int = 1) -> Claim:
+        """A worker takes the job that waits, once one does; with the last sequence the same again."""
+        async with asyncio.timeout(10):
+            while True:
+                for claim in await self.ledger.jobs.claim(
+                    "w1", sequence=sequence, slots=1, queues=["default"], lease=timedelta(minutes=1)
+                ):
+                    return claim
 
     async def finish(self, claim: Claim, result: Any = None) -> None:
         """And ends it."""
@@ -178,7 +182,7 @@ async def running(
     def client() -> redis.asyncio.Redis:
         return memory(server).asynchronous
 
-    app = create_app(
+    parts = assemble(
         made,
         table,
         connect=lambda: connect(client),
@@ -187,9 +191,14 @@ async def running(
         clock=clock,
         fetcher=fetcher,
     )
+    app = create_app(parts)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hookline") as http,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://hookline",
+            event_hooks={"response": [described.hold]},
+        ) as http,
         client() as workers_client,
     ):
         yield House(

@@ -1,0 +1,101 @@
+"""Callbacks, and the receivers that they go to."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from infra.ledger.records import CallbackStatus, ReceiverStatus
+from ingest.openapi.call import JSON, Answer, Call, Parameter
+from ingest.openapi.calls.parameters import CALLBACK, RECEIVER, listing
+from ingest.openapi.shapes.events import Callbacks, CalledBack
+from ingest.openapi.shapes.standing import PublicKeys, Receiver, Receivers, ResumedReceiver
+from ingest.problems import INVALID, JOB_OPEN, NOT_FOUND, NOT_READABLE
+
+CALLS = (
+    Call(
+        method="GET",
+        path="/callbacks",
+        name="listCallbacks",
+        tag="Callbacks",
+        summary="List callbacks, the newest first",
+        words="With every attempt, and what the receiver answered.",
+        scope="read",
+        parameters=listing(CallbackStatus),
+        answers={200: Answer(words="A page of them.", media={JSON: Callbacks})},
+        problems=(INVALID, NOT_READABLE),
+        curl='"$HOOKLINE/callbacks?status=dead"',
+    ),
+    Call(
+        method="POST",
+        path="/callbacks/{id}/redeliver",
+        name="redeliverCallback",
+        tag="Callbacks",
+        summary="Make a callback again",
+        words="At once, with the same `webhook-id`, and with its schedule anew.",
+        scope="operate",
+        parameters=(CALLBACK,),
+        answers={200: Answer(words="The callback, pending.", media={JSON: CalledBack})},
+        problems=(NOT_FOUND, JOB_OPEN, NOT_READABLE),
+        curl='-X POST "$HOOKLINE/callbacks/$CALLBACK/redeliver"',
+    ),
+    Call(
+        method="GET",
+        path="/receivers",
+        name="listReceivers",
+        tag="Callbacks",
+        summary="Where callbacks went last",
+        scope="read",
+        parameters=(
+            Parameter(name="status", kind=ReceiverStatus, words="Those of this status."),
+            Parameter(
+                name="limit",
+                kind=Annotated[int, Meta(ge=1, le=1000)],
+                words="At most so many; 50, if it is left out.",
+            ),
+        ),
+        answers={200: Answer(words="Those.", media={JSON: Receivers})},
+        problems=(INVALID, NOT_READABLE),
+        curl='"$HOOKLINE/receivers?status=active"',
+    ),
+    Call(
+        method="POST",
+        path="/receivers/{id}/pause",
+        name="pauseReceiver",
+        tag="Callbacks",
+        summary="Send nothing there",
+        words="Its callbacks are dead letters from then on.",
+        scope="operate",
+        parameters=(RECEIVER,),
+        answers={200: Answer(words="The receiver, paused.", media={JSON: Receiver})},
+        problems=(NOT_FOUND, NOT_READABLE),
+        curl='-X POST "$HOOKLINE/receivers/$RECEIVER/pause"',
+    ),
+    Call(
+        method="POST",
+        path="/receivers/{id}/resume",
+        name="resumeReceiver",
+        tag="Callbacks",
+        summary="Call it again",
+        words="What was withheld is made again, 20 a second.",
+        scope="operate",
+        parameters=(RECEIVER,),
+        answers={200: Answer(words="The receiver, active.", media={JSON: ResumedReceiver})},
+        problems=(NOT_FOUND, NOT_READABLE),
+        curl='-X POST "$HOOKLINE/receivers/$RECEIVER/resume"',
+    ),
+    Call(
+        method="GET",
+        path="/.well-known/jwks.json",
+        name="readPublicKeys",
+        tag="Callbacks",
+        summary="Keys to verify callbacks with",
+        answers={
+            200: Answer(
+                words="They may be kept for a while.",
+                media={JSON: PublicKeys},
+                headers={"Cache-Control": "For how long."},
+            )
+        },
+        curl='"$HOOKLINE/.well-known/jwks.json"',
+    ),
+)
