@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from infra.clock import Clock, SystemClock
 from infra.ledger import LedgerError
@@ -22,40 +22,30 @@ class Facts:
     Args:
         name: with its version, such as ``Valkey 9.1.2``.
         append_only: whether every write goes to a file.
+        fsync: ``always``, ``everysec`` or ``no``; None where it would not say, as many managed servers.
         writes_fail: why writes are refused just now; empty when they are not.
         eviction: the policy for a full memory; anything but ``noeviction`` deletes records.
         memory_used, memory_most: in bytes; `memory_most` is 0 without a limit.
+        memory_at_start: what an empty server takes. `memory_of_machine`: what there is; 0 where it would not say.
         clock_off: how far its clock is ahead of ours.
+        fork: how long it stood still for its last snapshot.
+        scripts: how many it holds.
     """
 
     name: str
     append_only: bool
+    fsync: str | None
     writes_fail: str
     eviction: str
     memory_used: int
     memory_most: int
+    memory_at_start: int = 0
+    memory_of_machine: int = 0
     clock_off: timedelta
+    fork: timedelta = timedelta(0)
+    scripts: int = 0
     cluster: bool
     replica: bool
-
-    def troubles(self) -> list[str]:
-        """What would lose acknowledged events, in words; empty on a sound server."""
-        found = []
-        if self.cluster:
-            found.append("it is a Redis Cluster, and RQ's keys can't live in one: give it a single server")
-        if self.replica:
-            found.append("it is a read-only replica: give it the primary")
-        if not self.append_only:
-            found.append("it keeps no append-only file: set `appendonly yes`")
-        if self.writes_fail:
-            found.append(f"its writes fail: {self.writes_fail}")
-        if 0 < self.memory_most <= self.memory_used:
-            found.append("its memory is full: raise `maxmemory`")
-        if self.eviction != "noeviction":
-            found.append(
-                f"it deletes records when its memory is full: set `maxmemory-policy noeviction`, not {self.eviction}"
-            )
-        return found
 
 
 async def facts(redis: Redis, *, clock: Clock | None = None) -> Facts:
@@ -73,6 +63,7 @@ async def facts(redis: Redis, *, clock: Clock | None = None) -> Facts:
         info = await client.info()
         asked_at = clock.now()
         seconds, microseconds = await client.time()
+        fsync = await _fsync(client)
     except (RedisError, OSError) as error:
         raise LedgerError(f"Redis does not answer: {type(error).__name__}") from error
     told_at = datetime.fromtimestamp(int(seconds) + int(microseconds) / 1e6, UTC)
@@ -80,14 +71,28 @@ async def facts(redis: Redis, *, clock: Clock | None = None) -> Facts:
     return Facts(
         name=f"{server} {info.get(f'{server.lower()}_version', '')}".rstrip(),
         append_only=bool(info.get("aof_enabled")),
+        fsync=fsync,
         writes_fail=_why_writes_fail(info),
         eviction=str(info.get("maxmemory_policy", "noeviction")),
         memory_used=int(info.get("used_memory", 0)),
         memory_most=int(info.get("maxmemory", 0)),
+        memory_at_start=int(info.get("used_memory_startup", 0)),
+        memory_of_machine=int(info.get("total_system_memory", 0)),
         clock_off=told_at - asked_at,
+        fork=timedelta(microseconds=int(info.get("latest_fork_usec", 0))),
+        scripts=int(info.get("number_of_cached_scripts", 0)),
         cluster=bool(info.get("cluster_enabled")),
         replica=info.get("role", "master") != "master",
     )
+
+
+async def _fsync(client: Any) -> str | None:
+    """As it is set; None where CONFIG may not be used."""
+    try:
+        held = await client.config_get("appendfsync")
+    except ResponseError:
+        return None
+    return cast("str | None", held.get("appendfsync"))
 
 
 def _why_writes_fail(info: Mapping[str, Any]) -> str:

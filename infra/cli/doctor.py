@@ -1,24 +1,20 @@
 """``hookline doctor``: what could lose data, and how to mend it."""
 
 import asyncio
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
+from handlers.errors import HandlerError
 from infra.cli.dev_state import environment_here
-from infra.cli.findings import (
-    Finding,
-    Seen,
-    Severity,
-    of_records,
-    of_server,
-    of_settings,
-    of_sources,
-    of_workers,
-)
+from infra.cli.findings import of_disk, of_routes, of_settings, of_sources
 from infra.cli.tables import counted, print_json, printable
-from infra.ledger import Ledger, LedgerError, Seal
-from infra.ledger.overview import Overview
+from infra.findings import Finding, Severity, observe, of_records, of_server, of_workers
+from infra.findings.finding import error as error_of
+from infra.findings.usual import of_troubles
+from infra.ledger import Ledger, LedgerError
 from infra.settings import Settings, SettingsError
 from infra.store import facts
 from ingest.sources import Sources, load_sources
@@ -37,10 +33,7 @@ def command(as_json: bool) -> None:
     findings = examine()
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     if as_json:
-        found = [
-            {"severity": finding.severity, "what": finding.what, "cure": finding.cure} for finding in findings
-        ]
-        print_json({"sound": not findings, "findings": found})
+        print_json({"sound": not findings, "findings": [_view(finding) for finding in findings]})
     else:
         _print(findings, errors)
     if errors:
@@ -50,8 +43,12 @@ def command(as_json: bool) -> None:
 def examine() -> list[Finding]:
     """Everything that is wrong, errors first."""
     settings, sources, found = _configuration()
-    if settings is not None and settings.redis_url is not None:
-        found += asyncio.run(_behind(settings, sources))
+    if settings is not None:
+        found += _of_handlers(settings)
+        found += _of_files(settings)
+        if settings.redis_url is not None:
+            found += asyncio.run(_behind(settings, sources))
+            found += _of_durability(settings)
     return sorted(found, key=lambda finding: finding.severity is not Severity.ERROR)
 
 
@@ -66,6 +63,25 @@ def _configuration() -> tuple[Settings | None, Sources, list[Finding]]:
     return settings, sources, [*of_settings(settings, sources), *of_sources(sources, settings)]
 
 
+def _of_handlers(settings: Settings) -> Iterator[Finding]:
+    """Handlers that a worker could not start with, such as two for one type."""
+    from infra.cli.assembly import handlers_of
+
+    try:
+        handlers_of(settings)
+    except HandlerError as error:
+        yield error_of(
+            "handlers", str(error), why="no worker starts", cure="mend it, as docs/handlers.md says"
+        )
+
+
+def _of_files(settings: Settings) -> Iterator[Finding]:
+    """The disk that uploads and artifacts are kept on, where it is one of this machine."""
+    if settings.files is not None and (place := Path(settings.files)).is_dir():
+        usage = shutil.disk_usage(place)
+        yield from of_disk("HOOKLINE_FILES", free=usage.free, total=usage.total)
+
+
 async def _behind(settings: Settings, sources: Sources) -> list[Finding]:
     """What is wrong with Redis, and with what it holds."""
     from infra.cli.assembly import Connections
@@ -76,49 +92,61 @@ async def _behind(settings: Settings, sources: Sources) -> list[Finding]:
         return [_unusable(error)]
     async with client:
         try:
-            found = list(of_server(await facts(client)))
+            server = await facts(client)
         except LedgerError as error:
             return [
-                Finding(Severity.ERROR, str(error), "check REDIS_URL, its password, and that the server runs")
-            ]
+                error_of(
+                    "redis-away", str(error), why="nothing is accepted",
+                    cure="check REDIS_URL, its password, and that the server runs",
+                )
+            ]  # fmt: skip
         if not settings.secret_keys:
-            return found
+            return list(of_server(server))
+        ledger = Ledger.of(client, settings)
         try:
-            seen = await _observe(Overview(client, Seal(settings.secret_keys)), Ledger.of(client, settings))
+            seen = await observe(ledger, retention=settings.retention, thorough=True)
+            troubles = await ledger.troubles.open()
         except LedgerError as error:
-            cure = "mend the server's own troubles first"
-            return [*found, Finding(Severity.ERROR, f"the ledger can't be read: {error}", cure)]
-    return [*found, *of_workers(seen, sources), *of_records(seen)]
+            mangled = error_of(
+                "ledger", f"the ledger can't be read: {error}", why="nothing works",
+                cure="mend the server's own troubles first",
+            )  # fmt: skip
+            return [*of_server(server), mangled]
+    found = [*of_server(server, seen.volume), *of_workers(seen), *of_routes(seen, sources), *of_records(seen)]
+    return [*found, *of_troubles(troubles)]
 
 
-async def _observe(overview: Overview, ledger: Ledger) -> Seen:
-    """Read what the findings need."""
-    queues = await overview.queues()
-    heads = {queue.name: await overview.waiting_since(queue.name) for queue in queues}
-    manifests = await ledger.workers.manifests()
-    return Seen(
-        now=await overview.now(),
-        workers=await overview.workers(),
-        entries=[entry for manifest in manifests.values() for entry in manifest],
-        queues=queues,
-        waiting_since={name: since for name, since in heads.items() if since is not None},
-        quarantined=sorted(await overview.quarantined()),
-        corrupt=await overview.corrupt(),
-        dead_callbacks=await overview.dead_callbacks(),
-        sealed_by_others=await overview.sealed_by_others(),
-    )
+def _of_durability(settings: Settings) -> Iterator[Finding]:
+    """What HOOKLINE_DURABILITY asks of Redis in vain; web does not start then."""
+    from infra.cli.assembly import Connections, fsync_of
+
+    try:
+        fsync_of(settings, Connections.of(settings))
+    except SettingsError as error:
+        yield error_of(
+            "durability", str(error), why="web does not start",
+            cure="set `appendfsync always`, or HOOKLINE_DURABILITY=everysec",
+        )  # fmt: skip
 
 
 def _unusable(error: SettingsError) -> Finding:
-    return Finding(
-        Severity.ERROR, str(error), "docs/settings.md and docs/sources.md say what each variable takes"
-    )
+    return error_of(
+        "settings", str(error), why="no process starts",
+        cure="docs/settings.md and docs/sources.md say what each variable takes",
+    )  # fmt: skip
+
+
+def _view(finding: Finding) -> dict[str, str]:
+    return {
+        "severity": finding.severity, "code": finding.code, "subject": finding.subject,
+        "what": finding.what, "why": finding.why, "cure": finding.cure,
+    }  # fmt: skip
 
 
 def _print(findings: Sequence[Finding], errors: int) -> None:
     for finding in findings:
         word = click.style(f"{finding.severity:<8}", fg=_COLOURS[finding.severity], bold=True)
-        click.echo(f"{word} {printable(finding.what)}\n{'':8} {printable(finding.cure)}")
+        click.echo(f"{word} {printable(finding.text)}\n{'':8} {printable(finding.cure)}")
     if not findings:
         click.echo("sound")
     elif errors:

@@ -1,5 +1,6 @@
-"""What ``/readyz`` asks before it says yes."""
+"""What ``/readyz`` asks before it says yes: the rules of `infra.findings` that are errors."""
 
+from infra.findings import NO_WORKER, Severity, of_server
 from infra.ledger import Ledger
 from infra.store import facts
 
@@ -21,11 +22,7 @@ class Readiness:
         Raises:
             LedgerError: Redis does not answer.
         """
-        found = (
-            []
-            if self._in_memory
-            else [f"Redis: {trouble}" for trouble in (await facts(self._ledger.redis)).troubles()]
-        )
+        found = [] if self._in_memory else list(of_server(await facts(self._ledger.redis)))
         if not await self._ledger.workers.manifests():
-            found.append("no worker is alive: what is accepted waits")
-        return found
+            found.append(NO_WORKER)
+        return [finding.text for finding in found if finding.severity is Severity.ERROR]

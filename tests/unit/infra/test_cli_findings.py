@@ -1,25 +1,16 @@
-"""What `hookline doctor` makes of what it sees."""
+"""What `hookline doctor` makes of the settings, the sources and the files' disk."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from infra.cli.findings import (
-    Finding,
-    Seen,
-    Severity,
-    of_records,
-    of_server,
-    of_settings,
-    of_sources,
-    of_workers,
-)
+from infra.cli.findings import of_disk, of_routes, of_settings, of_sources
+from infra.findings import Finding, Seen, Severity
 from infra.ledger.overview import LiveWorker
 from infra.ledger.reading import QueueCounts
 from infra.ledger.records import HandlerEntry
 from infra.settings import Settings
-from infra.store import Facts
 from ingest.sources import Sources, load_sources
 
 NOW = datetime(2026, 11, 21, 20, 41, 11, tzinfo=UTC)
@@ -29,17 +20,6 @@ SOUND_SETTINGS = {
     "HOOKLINE_SECRET_KEY": "0123456789abcdef",
     "HOOKLINE_PUBLIC_URL": "https://hooks.example.com",
     "HOOKLINE_CALLBACK_SECRET": WHSEC,
-}
-SOUND_SERVER: dict[str, Any] = {
-    "name": "Valkey 9.1.2",
-    "append_only": True,
-    "writes_fail": "",
-    "eviction": "noeviction",
-    "memory_used": 79,
-    "memory_most": 100,
-    "clock_off": timedelta(seconds=5),
-    "cluster": False,
-    "replica": False,
 }
 WORKER = LiveWorker("w1", "host", ("high", "default"))
 ENTRY = HandlerEntry(source="acme", type="*", handler="handlers.acme:any")
@@ -58,7 +38,7 @@ def seen(**values: Any) -> Seen:
 def assert_told(found: list[Finding], severity: Severity, *words: str) -> None:
     """Exactly one finding, which says so, and how to mend it."""
     assert [finding.severity for finding in found] == [severity], found
-    assert all(word in found[0].what for word in words), found
+    assert all(word in found[0].text for word in words), found
     assert found[0].cure
 
 
@@ -131,6 +111,7 @@ def test_a_source_that_believes_everybody_is_told() -> None:
 
 @pytest.mark.parametrize(("window", "told"), [("2h", False), ("90m", True)])
 def test_a_tolerance_that_outlives_the_window_is_told(window: str, told: bool) -> None:
+    """A025."""
     environ = SOUND_SETTINGS | {
         "HOOKLINE_DEDUP_WINDOW": window,
         "SOURCE_SLACK_SECRET": "0123456789abcdef",
@@ -155,84 +136,34 @@ def test_no_finding_shows_a_secret() -> None:
     assert "hush" not in repr([*of_settings(settings, sources), *of_sources(sources, settings)])
 
 
-def test_a_sound_server_gives_no_finding() -> None:
-    assert list(of_server(Facts(**SOUND_SERVER))) == []
-    assert list(of_server(Facts(**SOUND_SERVER | {"memory_most": 0}))) == []
-
-
-@pytest.mark.parametrize(
-    ("facts", "severity", "words"),
-    [
-        ({"name": "Redis 6.2.14"}, E, "too old"),
-        ({"name": "Valkey 7.1.0"}, E, "too old"),
-        ({"cluster": True}, E, "cluster"),
-        ({"replica": True}, E, "replica"),
-        ({"append_only": False}, E, "append-only"),
-        ({"writes_fail": "the append-only file can't be written"}, E, "refuses writes"),
-        ({"eviction": "allkeys-lru"}, E, "allkeys-lru"),
-        ({"memory_used": 80}, W, "80%"),
-        ({"memory_used": 100}, E, "100%"),
-        ({"clock_off": timedelta(seconds=6)}, W, "6 s ahead"),
-        ({"clock_off": timedelta(seconds=-6)}, W, "6 s behind"),
-    ],
-)
-def test_a_server_that_could_lose_data_is_told(facts: dict[str, Any], severity: Severity, words: str) -> None:
-    server = Facts(**SOUND_SERVER | facts)
-    assert_told(list(of_server(server)), severity, words)
-    assert not server.troubles() or severity is E  # what /readyz refuses is an error here
-
-
-def test_a_live_worker_that_serves_everything_gives_no_finding() -> None:
+def test_a_live_worker_that_serves_every_source_gives_no_finding() -> None:
     _, sources = settings_of({"SOURCE_ACME_SECRET": "s", "SOURCE_ACME_PROVIDER": "bearer"})
-    looked = seen(
-        queues=[QueueCounts("default", 3, 0, 1, 9)], waiting_since={"default": NOW - timedelta(minutes=5)}
-    )
-    assert list(of_workers(looked, sources)) == []
-
-
-@pytest.mark.parametrize(
-    ("values", "severity", "words"),
-    [
-        ({"workers": []}, E, "no worker is alive"),
-        ({"queues": [QueueCounts("low", 2, 1, 0, 0)]}, E, "3 jobs in queue low"),
-        ({"queues": [QueueCounts("low", 0, 0, 0, 7)]}, None, ""),
-        (
-            {"entries": [ENTRY, HandlerEntry(source="b", type="*", handler="h", queue="bulk")]},
-            W,
-            "queue bulk",
-        ),
-        ({"entries": []}, W, "no live worker has a handler for source acme"),
-        (
-            {
-                "queues": [QueueCounts("high", 4, 0, 0, 0)],
-                "waiting_since": {"high": NOW - timedelta(minutes=6)},
-            },
-            W,
-            "4 jobs in queue high; the next one was queued 6 min ago",
-        ),
-    ],
-)
-def test_work_that_nobody_does_is_told(values: dict[str, Any], severity: Severity | None, words: str) -> None:
-    _, sources = settings_of({"SOURCE_ACME_SECRET": "s", "SOURCE_ACME_PROVIDER": "bearer"})
-    found = list(of_workers(seen(**values), sources))
-    if severity is None:
-        assert found == []
-    else:
-        assert_told(found, severity, words)
+    assert list(of_routes(seen(), sources)) == []
+    assert list(of_routes(seen(workers=[]), sources)) == []  # that none lives is told elsewhere
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"quarantined": ["job_1"]}, "1 record put aside"),
-        ({"corrupt": ["a", "b", "c", "d"]}, "4 keys of the wrong kind moved away: a, b, c, …"),
-        ({"dead_callbacks": 2}, "2 callbacks given up"),
+        ({"entries": [ENTRY, HandlerEntry(source="b", type="*", handler="h", queue="bulk")]}, "queue bulk"),
+        ({"entries": []}, "no live worker has a handler for source acme"),
     ],
 )
-def test_what_waits_for_a_person_is_told(values: dict[str, Any], words: str) -> None:
-    assert list(of_records(seen())) == []
-    assert_told(list(of_records(seen(**values))), W, words)
+def test_a_way_that_leads_nowhere_is_told(values: dict[str, Any], words: str) -> None:
+    _, sources = settings_of({"SOURCE_ACME_SECRET": "s", "SOURCE_ACME_PROVIDER": "bearer"})
+    assert_told(list(of_routes(seen(**values), sources)), W, words)
 
 
-def test_events_that_another_key_sealed_are_an_error() -> None:
-    assert_told(list(of_records(seen(sealed_by_others=True))), E, "sealed with our HOOKLINE_SECRET_KEY")
+def test_what_another_rule_tells_is_told_once() -> None:
+    _, sources = settings_of({"SOURCE_ACME_SECRET": "s", "SOURCE_ACME_PROVIDER": "bearer"})
+    full = seen(
+        entries=[ENTRY, HandlerEntry(source="b", type="*", handler="h", queue="bulk")],
+        queues=[QueueCounts("bulk", 1, 0, 0, 0)],
+    )
+    ignored = seen(entries=[], ignored=[("acme", "paid")])
+    assert [*of_routes(full, sources), *of_routes(ignored, sources)] == []
+
+
+def test_a_disk_that_is_nearly_full_is_told() -> None:
+    assert list(of_disk("HOOKLINE_FILES", free=50, total=1000)) == []
+    assert_told(list(of_disk("HOOKLINE_FILES", free=49, total=1000)), W, "HOOKLINE_FILES", "5% left")

@@ -32,8 +32,14 @@ class Server:
     """Answers as a server would."""
 
     def __init__(
-        self, info: dict[str, Any], *, ahead: timedelta = timedelta(0), trouble: Exception | None = None
+        self,
+        info: dict[str, Any],
+        *,
+        ahead: timedelta = timedelta(0),
+        fsync: str | Exception = "everysec",
+        trouble: Exception | None = None,
     ) -> None:
+        self._fsync = fsync
         self._info = info
         self._time = (NOW + ahead).timestamp()
         self._trouble = trouble
@@ -42,6 +48,11 @@ class Server:
         if self._trouble is not None:
             raise self._trouble
         return self._info
+
+    async def config_get(self, name: str) -> dict[str, str]:
+        if isinstance(self._fsync, Exception):
+            raise self._fsync
+        return {name: self._fsync}
 
     async def time(self) -> tuple[int, int]:
         return int(self._time), round(self._time % 1 * 1e6)
@@ -63,42 +74,36 @@ def test_a_server_is_known_by_its_name(info: dict[str, Any], name: str) -> None:
     assert of(Server(info)).name == name
 
 
-def test_a_sound_server_gives_no_trouble() -> None:
-    assert of(Server(SOUND)).troubles() == []
-    assert of(Server(SOUND | {"maxmemory": 0})).troubles() == []
-    assert (
-        of(Server(SOUND | {"rdb_last_bgsave_status": "err", "rdb_changes_since_last_save": 0})).troubles()
-        == []
-    )
-
-
 @pytest.mark.parametrize(
-    ("info", "words"),
+    ("info", "fsync", "expected"),
     [
-        ({"aof_enabled": 0}, "appendonly yes"),
-        ({"aof_last_write_status": "err"}, "the append-only file can't be written"),
-        ({"rdb_last_bgsave_status": "err"}, "the last snapshot could not be written"),
-        ({"maxmemory_policy": "allkeys-lru"}, "not allkeys-lru"),
-        ({"maxmemory_policy": "volatile-ttl"}, "not volatile-ttl"),
-        ({"used_memory": 100}, "its memory is full"),
-        ({"cluster_enabled": 1}, "Redis Cluster"),
-        ({"role": "slave"}, "replica"),
+        (
+            {},
+            "everysec",
+            {"append_only": True, "fsync": "everysec", "writes_fail": "", "eviction": "noeviction"},
+        ),
+        ({"aof_enabled": 0}, "no", {"append_only": False, "fsync": "no"}),
+        ({}, NoPermissionError("no"), {"fsync": None}),
+        ({"aof_last_write_status": "err"}, "no", {"writes_fail": "the append-only file can't be written"}),
+        ({"rdb_last_bgsave_status": "err"}, "no", {"writes_fail": "the last snapshot could not be written"}),
+        ({"rdb_last_bgsave_status": "err", "rdb_changes_since_last_save": 0}, "no", {"writes_fail": ""}),
+        ({"maxmemory_policy": "volatile-ttl"}, "no", {"eviction": "volatile-ttl"}),
+        (
+            {"total_system_memory": 200, "used_memory_startup": 7},
+            "no",
+            {"memory_used": 50, "memory_most": 100, "memory_of_machine": 200, "memory_at_start": 7},
+        ),
+        ({"latest_fork_usec": 1_500_000}, "no", {"fork": timedelta(seconds=1.5)}),
+        ({"number_of_cached_scripts": 41}, "no", {"scripts": 41}),
+        ({"cluster_enabled": 1}, "no", {"cluster": True}),
+        ({"role": "slave"}, "no", {"replica": True}),
     ],
 )
-def test_what_would_lose_events_is_said_in_words(info: dict[str, Any], words: str) -> None:
-    (trouble,) = of(Server(SOUND | info)).troubles()
-    assert words in trouble
-
-
-def test_all_troubles_are_told() -> None:
-    assert (
-        len(
-            of(
-                Server(SOUND | {"aof_enabled": 0, "role": "slave", "maxmemory_policy": "allkeys-lfu"})
-            ).troubles()
-        )
-        == 3
-    )
+def test_what_matters_is_read_off_the_server(
+    info: dict[str, Any], fsync: str | Exception, expected: dict[str, Any]
+) -> None:
+    found = of(Server(SOUND | info, fsync=fsync))
+    assert {name: getattr(found, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("seconds", [-3600, -0.25, 0, 90])

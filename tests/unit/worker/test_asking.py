@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from handlers.errors import AttemptOver, CallRefused
 from handlers.rehearsal import Rehearsal
+from handlers.services import JobState
 from handlers.testing import START
 from infra.clock import ManualClock
 from infra.errors import HooklineError
@@ -53,7 +54,8 @@ def over_a_wire(services: Any, test: Callable[[Asking], Awaitable[None]]) -> Non
 
 def test_each_question_has_its_answer() -> None:
     clock = ManualClock(START)
-    rehearsal = Rehearsal(clock, {("payments", "pay_1"): {"paid": [1, None]}})
+    known = JobState(id="job_0", status="finished", type="sum", result=[1], metadata={"of": "ü"})
+    rehearsal = Rehearsal(clock, {("payments", "pay_1"): {"paid": [1, None]}}, earlier={"-": [known]})
     other_claim = replace(CLAIM, job_id="job_2")  # the worker goes by its own
 
     async def test(asking: Asking) -> None:
@@ -67,6 +69,7 @@ def test_each_question_has_its_answer() -> None:
         assert came.event is not None
         assert (came.event.payload, came.now) == ({"paid": [1, None]}, START)
         assert (await asking.look_for(other_claim, "payments", "pay_2", None)).event is None
+        assert await asking.recent(other_claim, "sum", "blue", 5) == [known]
 
     over_a_wire(rehearsal, test)
     assert rehearsal.enqueued == [Submission(type="mail", payload={"to": "a"}, run_at=START)]

@@ -15,6 +15,7 @@ from infra.settings import Settings
 from infra.signatures import CallbackKey, new_whsk, standard_webhooks_headers
 from tests.unit.worker.callback_jobs import due
 from worker.callbacks.deliver import Sender
+from worker.callbacks.post import Post
 
 PAGE = (Path(__file__).parents[3] / "docs" / "receive-callbacks.md").read_text(encoding="utf-8")
 SECRET = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXc="
@@ -37,12 +38,10 @@ def test_the_python_receiver_takes_a_callback_once_and_refuses_a_forgery(
         transport = httpx.ASGITransport(app=page["app"])
         async with transport:
             sender = Sender(
-                transport,
-                secrets_for=lambda _source: (secret,),
+                Post(transport, secrets_for=lambda _source: (secret,), timeout=timedelta(seconds=5)),
                 clock=SystemClock(),
                 schedule=(timedelta(seconds=5),),
                 jitter=lambda: 0.5,
-                timeout=timedelta(seconds=5),
                 status_url=lambda _job_id: None,
             )
             callback = due("http://127.0.0.1/inbox", number=number)

@@ -46,6 +46,27 @@ def serving(store: Store, scenario: Scenario) -> None:
     on(store, running)
 
 
+def test_the_newest_jobs_of_a_type_are_found_by_their_tag(fake_store: Store) -> None:
+    async def scenario(bench: Bench, asked: LedgerServices) -> None:
+        await bench.renew(manifest=[MAIL])
+        claim = await bench.take()
+        made = [
+            await asked.enqueue(
+                claim, Submission(type="mail", payload={}, tag=tag, metadata={"n": number}), f"#{number}"
+            )
+            for number, tag in enumerate(("blue", "red", "blue", "blue"))
+        ]
+
+        blue = await asked.recent(claim, "mail", "blue", 10)
+        assert {state.id for state in blue} == {made[0], made[2], made[3]}
+        assert {(state.status, state.type) for state in blue} == {("queued", "mail")}
+        assert {state.metadata["n"] for state in blue} == {0, 2, 3}
+        assert len(await asked.recent(claim, "mail", None, 3)) == 3
+        assert await asked.recent(claim, "other", None, 10) == []
+
+    serving(fake_store, scenario)
+
+
 def test_a_job_is_made_as_its_handler_wants_it_and_linked(fake_store: Store) -> None:
     async def scenario(bench: Bench, asked: LedgerServices) -> None:
         await bench.renew(manifest=[MAIL])
