@@ -1,0 +1,78 @@
+"""Media made on the spot by ffmpeg's own sources, sent up, and looked at by ffprobe."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.builders import API_KEY, System, descendants, is_alive
+from tests.conftest import missing
+
+AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        missing(f"no {name}: apt-get install ffmpeg")
+    return found
+
+
+def made(path: Path, *arguments: str) -> Path:
+    """A file that ffmpeg writes."""
+    subprocess.run([program("ffmpeg"), "-loglevel", "error", "-y", *arguments, str(path)], check=True)
+    return path
+
+
+def sent(house: System, path: Path) -> str:
+    """The id of a file that was sent up."""
+    answer = house.http.post("/files", content=path.read_bytes(), headers=AUTHORIZED)
+    assert answer.status_code == 201, answer.text
+    name: str = answer.json()["id"]
+    return name
+
+
+def loaded(house: System, artifact: dict[str, Any], path: Path) -> Path:
+    """What is behind the link of an artifact."""
+    answer = house.http.get(artifact["url"])
+    assert answer.status_code == 200, answer.text
+    path.write_bytes(answer.content)
+    return path
+
+
+def streams(path: Path) -> dict[str, dict[str, Any]]:
+    """What ffprobe counts in each stream, by ``video`` and ``audio``."""
+    told = subprocess.run(
+        [program("ffprobe"), "-v", "error", "-count_frames", "-show_streams", "-of", "json", path],
+        check=True,
+        capture_output=True,
+    )
+    return {one["codec_type"]: one for one in json.loads(told.stdout)["streams"]}
+
+
+def colors(path: Path) -> list[tuple[int, int, int]]:
+    """The mean colour of every frame."""
+    raw = subprocess.run(
+        [program("ffmpeg"), "-loglevel", "error", "-i", path, "-vf", "scale=1:1:flags=area,format=rgb24",
+         "-fps_mode", "passthrough", "-f", "rawvideo", "-"],
+        check=True,
+        capture_output=True,
+    ).stdout  # fmt: skip
+    return [(raw[at], raw[at + 1], raw[at + 2]) for at in range(0, len(raw), 3)]
+
+
+def encoders(worker: int) -> list[int]:
+    """The ffmpeg processes that a worker has started."""
+    return [pid for pid in descendants(worker) if _name(pid).startswith("ffmpeg")]
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if is_alive(pid)]
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
