@@ -95,7 +95,7 @@ class Durable:
             Reject: the payload is no JSON.
         """
         self._enqueued += 1
-        own = options.pop("idempotency_key", None)
+        own, shared = options.pop("idempotency_key", None), options.pop("shared_key", None)
         key = f"#{self._enqueued}" if own is None else f":{short_id(own)}"
         known = await self._find(f"job:{key}", f"there are two jobs with the idempotency_key {own!r}")
         if known is not None:
@@ -109,7 +109,8 @@ class Durable:
             submission = read_submission(submitted, now=self._claim.claimed_at)
         except SubmissionError as error:
             raise CallRefused(str(error)) from None
-        job_id = await self._services.enqueue(self._claim, submission, short_id(self._claim.job_id + key))
+        known_by = self._claim.job_id + key if shared is None else f"shared:{shared}"
+        job_id = await self._services.enqueue(self._claim, submission, short_id(known_by))
         await self._keep(f"job:{key}", json.dumps(job_id))
         return job_id
 

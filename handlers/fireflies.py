@@ -9,7 +9,7 @@ Source: https://docs.fireflies.ai/graphql-api/webhooks-v2, and /webhooks for V1.
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, to_builtins
 
 from handlers import Context, Reject, RetryLater, handler
 from handlers.fireflies_api import (
@@ -67,8 +67,23 @@ async def _minutes(context: Context, meeting_id: str) -> dict[str, Any]:
     _wait_for_summary(context, transcript)
     context.progress(1, 2, "writing the minutes", item=transcript.title)
     minutes = minutes_of(transcript)
+    organisation = Settings.load().fireflies_organisation
+    if organisation is not None and transcript.sentences:
+        minutes["transcript_job"] = await _passed_on(context, transcript, organisation)
     context.progress(2, 2, "done", item=transcript.title)
     return minutes
+
+
+async def _passed_on(context: Context, transcript: Transcript, organisation: str) -> str:
+    """Have the transcript processed, where ``docs/systems/meetings.md`` is in use; its project is what came as ``client_reference_id``."""
+    wanted = {
+        "organisation": organisation,
+        "project": context.metadata.get("client_reference_id"),
+        "title": transcript.title or transcript.id,
+        "sentences": to_builtins(transcript.sentences),
+    }
+    job: str = await context.enqueue("transcripts.process", wanted, tag=organisation)
+    return job
 
 
 async def _transcript(context: Context, meeting_id: str) -> Transcript:

@@ -91,6 +91,9 @@ class Rehearsal:
     async def children(self, claim: Claim, job_id: str) -> list[str]:  # noqa: ARG002 - one job a rehearsal
         return self._children.get(job_id, [])
 
+    async def recent(self, claim: Claim, type_: str, tag: str | None, limit: int) -> list[JobState]:  # noqa: ARG002
+        return [state for state in reversed(self._states.values()) if state.type == type_][:limit]
+
     def end_jobs(self, results: Sequence[Any]) -> None:
         """The jobs that were made and have not ended end, in order: with a result, or with the error that stands in its place."""
         for result in results:

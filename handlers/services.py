@@ -40,6 +40,7 @@ class JobState(msgspec.Struct, frozen=True, kw_only=True):
         status: ``missing`` where there is none, or no longer.
         result: what its handler returned.
         error: type and message, where it failed.
+        metadata: what was sent with it.
     """
 
     id: str
@@ -48,6 +49,7 @@ class JobState(msgspec.Struct, frozen=True, kw_only=True):
     result: Any = None
     error: ErrorInfo | None = None
     progress: Progress | None = None
+    metadata: Mapping[str, Any] = {}
 
     @property
     def open(self) -> bool:
@@ -87,6 +89,9 @@ class Services(Protocol):
 
     async def children(self, claim: Claim, job_id: str) -> list[str]:
         """The ids of the jobs that a job made without keys of its own, in the order in which it made them."""
+
+    async def recent(self, claim: Claim, type_: str, tag: str | None, limit: int) -> list[JobState]:
+        """The newest jobs of a type of the source ``api``, newest first."""
 
     async def store(self, claim: Claim, name: str, content_type: str, path: Path) -> Artifact:
         """Keep a file of this machine as the job's; one of that name is replaced.

@@ -25,6 +25,7 @@ from worker.frames import (
     LookFor,
     Message,
     Question,
+    Recent,
     Refusal,
     States,
     Store,
@@ -69,6 +70,9 @@ class Asking:
 
     async def children(self, claim: Claim, job_id: str) -> list[str]:  # noqa: ARG002
         return await self._ask(Children(job_id), list[str])
+
+    async def recent(self, claim: Claim, type_: str, tag: str | None, limit: int) -> list[JobState]:  # noqa: ARG002
+        return await self._ask(Recent(type_, tag, limit), list[JobState])
 
     async def store(self, claim: Claim, name: str, content_type: str, path: Path) -> Artifact:  # noqa: ARG002
         return await self._ask(Store(name, content_type, str(path)), Artifact)
@@ -118,6 +122,8 @@ async def _asked(services: Services, claim: Claim, question: Question) -> object
             return await services.children(claim, job_id)
         case States(job_ids):
             return await services.states(claim, job_ids)
+        case Recent(type_, tag, limit):
+            return await services.recent(claim, type_, tag, limit)
         case Store(name, content_type, path):
             return await services.store(claim, name, content_type, Path(path))
         case Load(reference, path):

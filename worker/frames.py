@@ -143,6 +143,14 @@ class Children(msgspec.Struct, tag=True, frozen=True):
     job_id: str
 
 
+class Recent(msgspec.Struct, tag=True, frozen=True):
+    """Which jobs of that type are the newest? Answered by a list of `JobState`."""
+
+    job_type: str
+    job_tag: str | None
+    limit: int
+
+
 class Store(msgspec.Struct, tag=True, frozen=True):
     """Keep a file of this machine as the job's. Answered by an `Artifact`."""
 
@@ -158,7 +166,7 @@ class Load(msgspec.Struct, tag=True, frozen=True):
     path: str
 
 
-Question = Kept | Keep | Enqueue | LookFor | States | Children | Store | Load
+Question = Kept | Keep | Enqueue | LookFor | States | Children | Recent | Store | Load
 
 
 class Asked(msgspec.Struct, tag=True, frozen=True):

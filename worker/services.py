@@ -15,6 +15,7 @@ from infra.clock import Clock
 from infra.egress import EgressPolicy, URLRefused, check_url
 from infra.files import Artifact
 from infra.ledger import Ledger, LedgerError
+from infra.ledger.lists import Filter, gather
 from infra.ledger.records import Claim, EventRecord, JobRecord
 from infra.routes import API_SOURCE, Routes
 from infra.submission import Submission
@@ -78,6 +79,11 @@ class LedgerServices:
     async def children(self, claim: Claim, job_id: str) -> list[str]:  # noqa: ARG002
         return made_jobs(await _confirmed(lambda: self._ledger.steps.kept(job_id)))
 
+    async def recent(self, claim: Claim, type_: str, tag: str | None, limit: int) -> list[JobState]:  # noqa: ARG002
+        wanted = Filter(source=API_SOURCE, type=type_, tag=tag)
+        page = await _confirmed(lambda: gather(self._ledger.lists.jobs, wanted, limit))
+        return [_state(job) for job in page.items]
+
     async def store(self, claim: Claim, name: str, content_type: str, path: Path) -> Artifact:
         return await self._files.store(claim.job_id, name, content_type, path)
 
@@ -96,7 +102,13 @@ async def _confirmed(ask: Callable[[], Awaitable[_T]]) -> _T:
 
 def _state(job: JobRecord) -> JobState:
     return JobState(
-        id=job.id, status=job.status, type=job.type, result=job.result, error=job.error, progress=job.progress
+        id=job.id,
+        status=job.status,
+        type=job.type,
+        result=job.result,
+        error=job.error,
+        progress=job.progress,
+        metadata=job.metadata,
     )
 
 

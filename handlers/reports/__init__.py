@@ -3,6 +3,7 @@
 ``docs/systems/reports.md`` shows the scenario. Needs the extra ``reports`` (``pip install '.[reports]'``).
 """
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,7 +53,7 @@ async def _report(context: Context, wanted: Wanted, *, of_agents: bool) -> dict[
     place = f"{sales[0].suburb}, {wanted.state}"
     title = "Agents report" if of_agents else "Agency report"
     made_on = context.event.received_at.date()
-    content = pdf.report(title, place, rows, of_agents=of_agents, made_on=made_on)
+    content = await asyncio.to_thread(pdf.report, title, place, rows, of_agents=of_agents, made_on=made_on)
     context.progress(2, 3, "putting the report where it can be had", stage="upload")
     name = f"{title.lower().replace(' ', '-')}-{sales[0].suburb.lower().replace(' ', '-')}-{wanted.state.lower()}.pdf"
     kept = await _kept(context, settings, name, content)

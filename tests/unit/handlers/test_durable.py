@@ -285,6 +285,17 @@ def test_two_jobs_need_two_keys() -> None:
     assert refusal(run(handler, None)) == "there are two jobs with the idempotency_key 'same'"
 
 
+def test_one_job_is_made_of_all_calls_with_a_shared_key() -> None:
+    async def handler(context: Context) -> list[str]:
+        first = await context.enqueue("sum", 1, shared_key="all", idempotency_key="a")
+        return [first, await context.enqueue("sum", 2, shared_key="all"), await context.enqueue("sum", 3)]
+
+    done = run(handler, None)
+    first, second, third = done.result
+    assert first == second != third
+    assert [job.payload for job in done.enqueued] == [1, 3]
+
+
 # -- events ------------------------------------------------------------------------------------------------------------
 
 

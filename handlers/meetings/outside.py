@@ -1,0 +1,78 @@
+"""What the services that meetings need have in common: a POST with a bearer token, and what its failures mean.
+
+HooklineError
+├── ServiceRefused   the token, the account or the request: another attempt changes nothing
+└── ServiceBusy      it is not there, or wants a pause
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+
+from infra.errors import HooklineError
+
+_PAUSE: Final = timedelta(seconds=10)
+_LONGEST_PAUSE: Final = timedelta(hours=1)
+_LONGEST_REASON: Final = 300
+
+
+class ServiceRefused(HooklineError):
+    """It will not, now or later."""
+
+
+class ServiceBusy(HooklineError):
+    """Not now.
+
+    Args:
+        pause: how long it wants to be left alone.
+    """
+
+    def __init__(self, words: str, pause: timedelta = _PAUSE) -> None:
+        super().__init__(words)
+        self.pause = pause
+
+
+async def post(
+    http: httpx.AsyncClient, url: str, body: Mapping[str, Any], *, token: str | None, name: str
+) -> dict[str, Any]:
+    """What a service answers to a JSON body.
+
+    Args:
+        token: sent as a bearer token; None: none is.
+        name: of the service, for the error's text.
+
+    Raises:
+        ServiceRefused, ServiceBusy: it does not do it.
+    """
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    try:
+        answer = await http.post(url, json=body, headers=headers)
+    except httpx.TransportError as error:
+        raise ServiceBusy(f"{name} can't be reached: {type(error).__name__}") from error
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.status_code >= 500:
+        raise ServiceBusy(f"{name} answers {answer.status_code}", _pause(answer))
+    if not answer.is_success:
+        raise ServiceRefused(f"{name} answers {answer.status_code}: {_reason(told)}")
+    if not isinstance(told, dict):
+        raise ServiceBusy(f"{name} answers {answer.status_code}, and no JSON object")
+    return told
+
+
+def _pause(answer: httpx.Response) -> timedelta:
+    asked = answer.headers.get("retry-after", "")
+    seconds = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
+    return min(timedelta(seconds=seconds), _LONGEST_PAUSE) if seconds else _PAUSE
+
+
+def _reason(told: Any) -> str:
+    """As Replicate says it, ``detail``, or as OpenAI does, ``error.message``."""
+    fields = told if isinstance(told, dict) else {}
+    error = fields.get("error")
+    reason = error.get("message") if isinstance(error, dict) else fields.get("detail")
+    return str(reason or "it does not say why")[:_LONGEST_REASON]

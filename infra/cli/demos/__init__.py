@@ -1,0 +1,1 @@
+"""What `hookline demo` and `hookline dev --demo` show."""

@@ -1,0 +1,69 @@
+"""Reports as Make asks for them: five at once, ten more, and a Redis that is killed in the middle; none is dropped."""
+
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.builders import API_KEY, CALLBACK_SECRET, Server, System
+from tests.acceptance.inbox import Inbox
+from tests.conftest import missing
+
+SUBURB = {"suburb": "Newtown", "state": "NSW"}
+
+
+def text_of(content: bytes, path: Path) -> str:
+    program = shutil.which("pdftotext")
+    if program is None:
+        missing("no pdftotext: apt-get install poppler-utils")
+    path.write_bytes(content)
+    return subprocess.run([program, "-layout", path, "-"], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
+def test_no_report_is_dropped_though_redis_dies(
+    build: Callable[..., System], server: Server, inbox: Inbox, wait_until: Callable[..., Any], tmp_path: Path
+) -> None:
+    house = build(
+        HOOKLINE_HANDLERS="handlers", HOOKLINE_FILES=str(tmp_path / "files"), HOOKLINE_CONCURRENCY="2"
+    )
+    house.web()
+    house.worker()
+
+    def ask(number: int) -> str:
+        kind = "reports.agents" if number % 2 else "reports.agency"
+        answer = house.submit({"type": kind, "payload": SUBURB, "callback_url": inbox.url("make")})
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["job_id"])
+
+    with ThreadPoolExecutor(5) as pool:
+        asked = list(pool.map(ask, range(5)))
+        assert house.http.get("/healthz").status_code == 200
+        asked += pool.map(ask, range(10))
+    inbox.wait_for("make", timeout=60)
+    server.kill()
+    unfinished = 15 - len(inbox.posts("make"))
+    server.start()
+    assert unfinished > 0, "it is the middle"
+
+    wait_until(lambda: len({post.id for post in inbox.posts("make")}) == 15, timeout=120)
+    told = [post.verified(CALLBACK_SECRET)["data"] for post in inbox.posts("make")]
+    assert {one["job_id"] for one in told} == set(asked)
+    assert {one["status"] for one in told} == {"finished"}
+    assert set(Counter(post.id for post in inbox.posts("make")).values()) <= {
+        1,
+        2,
+    }  # at least once, around the kill
+
+    links = {one["result"]["report"]["name"]: one["result"]["report"]["url"] for one in told}
+    assert sorted(links) == ["agency-report-newtown-nsw.pdf", "agents-report-newtown-nsw.pdf"]
+    for name, link in links.items():
+        report = house.http.get(link, headers={"Authorization": f"Bearer {API_KEY}"})
+        text = text_of(report.content, tmp_path / name)
+        assert "Newtown, NSW" in text
+        assert "Contents" in text
