@@ -58,6 +58,9 @@ class Pulse(NamedTuple):
     open: int | None = None
 
 
+NO_PULSE: Final = Pulse()
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The whole ledger now.
@@ -84,7 +87,7 @@ class Measures(Reading):
         self._scripts = scripts
 
     async def add(
-        self, process: str, sequence: int, numbers: Mapping[str, int], pulse: Pulse = Pulse()
+        self, process: str, sequence: int, numbers: Mapping[str, int], pulse: Pulse = NO_PULSE
     ) -> None:
         """Add what a process has counted; repeated with the same sequence, it adds nothing.
 

@@ -1,0 +1,165 @@
+"""Events: the list, one event whole, its bytes; and its replay, as it was or with another payload."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from infra import strict_json
+from infra.clock import Clock
+from infra.ids import EVENT, is_id
+from infra.ledger import Histories, Lists
+from infra.ledger.histories import History
+from infra.ledger.records import JobStatus
+from ingest.api.query import query_of
+from ingest.console.listing import SHOWN, asked
+from ingest.console.picture import picture
+from ingest.console.visit import OPERATORS_ONLY, Act, Frame, View, Visit
+from ingest.problems import INVALID, NOT_FOUND, Problem
+from ingest.replies import attached_reply
+from ingest.rerun import Rerun
+from ingest.sources import Sources
+from ingest.timeline import timeline
+from ingest.views import event_view, listed_event_view
+
+_PAYLOAD_SHOWN: Final = 100_000  # characters
+_EDITABLE: Final = 200_000
+_FORM_OF_PAYLOAD: Final = 4  # a form writes a character as up to three, and more of what is not ASCII
+
+
+class EventList(View):
+    """``/console/events``."""
+
+    def __init__(self, frame: Frame, lists: Lists, clock: Clock) -> None:
+        super().__init__(frame)
+        self._lists = lists
+        self._clock = clock
+
+    async def show(self, visit: Visit, scope: Scope) -> Response:
+        wanted = asked(scope, JobStatus, now=self._clock.now())
+        page = await self._lists.events(wanted.wanted, SHOWN, wanted.after)
+        values = {
+            "events": [listed_event_view(event) for event in page.items],
+            "words": wanted.words,
+            "trouble": wanted.trouble,
+            "statuses": list(JobStatus),
+            "cursor": None if page.next is None else str(page.next),
+            "begun": wanted.after is not None,
+        }
+        return self._frame.page(visit, "events.html", values)
+
+
+class EventPage(View):
+    """``/console/events/{id}``."""
+
+    def __init__(self, frame: Frame, histories: Histories, sources: Sources, clock: Clock) -> None:
+        super().__init__(frame)
+        self._histories = histories
+        self._sources = sources
+        self._clock = clock
+
+    async def show(self, visit: Visit, scope: Scope) -> Response:
+        history = await known_event(scope, self._histories)
+        query = query_of(scope)
+        story = timeline(history, self._sources.get(history.event.source))
+        if not visit.session.person.sees_payloads:
+            story = [entry for entry in story if entry["kind"] != "log"]
+        values = {
+            "event": event_view(history.event),
+            "job_status": history.jobs[-1].rounds[-1].status if history.jobs else "",
+            "steps": picture(story, self._clock.now()),
+            "asked_raw": "raw" in query,
+            "done": query.get("done"),
+        }
+        return self._frame.page(
+            visit, "event.html", values | _payload(history.event.body, raw="raw" in query)
+        )
+
+
+class EventBytes(View):
+    """``/console/events/{id}/body``: a file to save, which no browser shows or runs."""
+
+    def __init__(self, frame: Frame, histories: Histories) -> None:
+        super().__init__(frame)
+        self._histories = histories
+
+    async def show(self, visit: Visit, scope: Scope) -> Response:
+        if not visit.session.person.sees_payloads:
+            raise Problem(OPERATORS_ONLY, "Payloads are not shown to viewers here.")
+        event = (await known_event(scope, self._histories)).event
+        return attached_reply(event.body, f"{event.id}.bin")
+
+
+class ReplayEvent(Act):
+    """The replay of an event as it was."""
+
+    act = "replay"
+
+    def __init__(self, frame: Frame, rerun: Rerun) -> None:
+        super().__init__(frame)
+        self._rerun = rerun
+
+    async def do(self, visit: Visit, on: str, _: Mapping[str, str]) -> str:
+        receipt = await self._rerun.event(on, by=visit.by)
+        return f"/console/events/{receipt.event_id}"
+
+
+class EditEvent(Act):
+    """A new event with another payload."""
+
+    act = "edit and replay"
+
+    def __init__(self, frame: Frame, rerun: Rerun, *, max_body: int) -> None:
+        super().__init__(frame)
+        self._rerun = rerun
+        self.longest = max_body * _FORM_OF_PAYLOAD
+
+    async def do(self, visit: Visit, on: str, form: Mapping[str, str]) -> str:
+        try:
+            payload = strict_json.loads(form.get("payload", "").encode("utf-8", "replace"))
+        except strict_json.StrictJSONError as error:
+            raise Problem(INVALID, f"The payload is no JSON: {error}. Go back; what you wrote is still there.") from None  # fmt: skip
+        receipt = await self._rerun.event(on, by=visit.by, payload=payload)
+        return f"/console/events/{receipt.event_id}"
+
+
+async def known_event(scope: Scope, histories: Histories) -> History:
+    """The event that the address names.
+
+    Raises:
+        Problem: 404 where there is none.
+    """
+    event_id = scope["path_params"]["id"]
+    history = await histories.history(event_id) if is_id(event_id, EVENT) else None
+    if history is None:
+        raise Problem(NOT_FOUND)
+    return history
+
+
+def _payload(body: bytes, *, raw: bool) -> dict[str, Any]:
+    """The payload as a page can hold it: laid out where it is JSON, as text where it is that, else as a hex dump's first bytes."""
+    text = _text(body)
+    pretty = None if raw else _laid_out(body)
+    whole = text if pretty is None else pretty
+    return {
+        "pretty": None if pretty is None else pretty[:_PAYLOAD_SHOWN],
+        "shown": text[:_PAYLOAD_SHOWN],
+        "cut": len(whole) > _PAYLOAD_SHOWN,
+        "editable": found if (found := _laid_out(body)) is not None and len(found) <= _EDITABLE else None,
+    }
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body[: _PAYLOAD_SHOWN // 3].hex(" ")
+
+
+def _laid_out(body: bytes) -> str | None:
+    try:
+        return json.dumps(strict_json.loads(body), indent=2, ensure_ascii=False)
+    except (strict_json.StrictJSONError, UnicodeEncodeError):
+        return None

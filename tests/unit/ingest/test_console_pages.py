@@ -1,0 +1,308 @@
+"""The console's pages: what an operator sees, and what the buttons do."""
+
+import asyncio
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.ledger.records import ErrorInfo, Failed, Settlement
+from infra.ledger.troubles import Failures, Place
+from tests.unit.ingest.application import House
+from tests.unit.ingest.console_visits import Browser, visited
+
+XSS = json.loads((Path(__file__).parents[2] / "data" / "xss_payloads.json").read_text("utf-8"))
+URL = "https://127.0.0.1/inbox"
+
+
+def run(check: Any) -> None:
+    asyncio.run(check())
+
+
+async def failed(house: House, *, message: str = "it broke", **job: Any) -> tuple[str, str]:
+    """A job that was given up, and its event."""
+    told = (await house.submit({"type": "a", **job})).json()
+    await house.tell_handlers(("api", "*"))
+    claim = await house.claim()
+    error = ErrorInfo(type="KeyError", message=message, trace="Traceback: here")
+    await house.ledger.jobs.settle(
+        "w1", [Settlement(claim=claim, outcome=Failed(error=error), handler="scenario:it")]
+    )
+    return told["job_id"], told["event_id"]
+
+
+async def text_of(browser: Browser, path: str) -> str:
+    answer = await browser.get(path)
+    assert answer.status_code == 200, (path, answer.status_code, answer.text)
+    return answer.text
+
+
+def test_every_section_is_a_page_even_where_there_is_nothing_yet() -> None:
+    async def check() -> None:
+        async with visited() as (_, browser):
+            home = await text_of(browser, "/console/")
+            sections = re.findall(r'<li><a href="(/console/[a-z]*)"', home)
+            assert len(sections) >= 7
+            for path in [*sections, "/console", "/console/receivers", "/console/search"]:
+                page = await text_of(browser, path)
+                assert page.count("<h1") == 1
+                assert len(page.encode()) < 40_000
+            assert "No worker is alive" in home
+
+    run(check)
+
+
+def test_the_first_load_is_small() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            for number in range(60):
+                await house.submit({"type": "a", "payload": {"number": number}})
+            for path in ("/console/", "/console/events", "/console/jobs"):
+                page = await text_of(browser, path)
+                loaded = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
+                assert len(loaded) == 4
+                parts = [len((await browser.get(part)).content) for part in loaded]
+                assert len(page.encode()) + sum(parts) <= 60_000
+
+    run(check)
+
+
+def test_an_event_shows_its_whole_story() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            job_id, event_id = await failed(house, payload={"meeting": 7}, callback_url=URL)
+            page = await text_of(browser, f"/console/events/{event_id}")
+            for words in (
+                "Received",
+                "Queued",
+                "Attempt 1",
+                "KeyError: it broke",
+                "Ended",
+                job_id,
+                "meeting",
+            ):
+                assert words in page
+            assert "style=" not in page
+            raw = await text_of(browser, f"/console/events/{event_id}?raw=1")
+            assert "&#34;meeting&#34;:7" in raw.replace(" ", "")
+
+    run(check)
+
+
+def test_an_event_is_replayed_and_replayed_with_another_payload() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            _, event_id = await failed(house, payload={"n": 1})
+            page = f"/console/events/{event_id}"
+            answer = await browser.press(page, f"{page}/replay")
+            assert (answer.status_code, answer.headers["Location"]) == (303, f"{page}?done=replay")
+            assert "Replayed" in await text_of(browser, answer.headers["Location"])
+            again = await house.ledger.reading.event(event_id)
+            assert again is not None
+            assert len(again.jobs) == 2
+
+            answer = await browser.press(page, f"{page}/edit", {"payload": '{"n": 2}'})
+            new = answer.headers["Location"].split("/")[3].partition("?")[0]
+            edited = await house.ledger.reading.event(new)
+            assert edited is not None
+            assert (json.loads(edited.body), edited.replay_of) == ({"n": 2}, event_id)
+            assert (await browser.press(page, f"{page}/edit", {"payload": "{"})).status_code == 422
+
+    run(check)
+
+
+def test_a_failed_job_is_retried_and_an_open_one_canceled() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            job_id, _ = await failed(house)
+            page = f"/console/jobs/{job_id}"
+            assert "Traceback: here" in await text_of(browser, page)
+            assert (await browser.press(page, f"{page}/retry")).status_code == 303
+            assert (await browser.press(page, f"{page}/retry")).status_code == 409
+            assert (await browser.press(page, f"{page}/cancel")).status_code == 303
+            assert (await browser.press(page, f"{page}/cancel")).status_code == 409
+            job = await house.ledger.reading.job(job_id)
+            assert job is not None
+            assert job.status == "canceled"
+            acts = await house.ledger.reading.acts(job_id)
+            assert [(act.act, act.by) for act in acts] == [
+                ("retry", "operator (console)"),
+                ("cancel", "operator (console)"),
+            ]
+
+    run(check)
+
+
+def test_lists_are_narrowed_and_paged_by_links() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            for number in range(60):
+                await house.submit({"type": "even" if number % 2 else "odd"})
+            first = await text_of(browser, "/console/events")
+            found = re.search(r'rel="next" href="([^"]+)"', first)
+            assert found is not None
+            second = await text_of(browser, found[1].replace("&amp;", "&"))
+            seen = [re.findall(r'href="/console/events/(evt_\w+)"', page) for page in (first, second)]
+            assert [len(set(ids)) for ids in seen] == [50, 10]
+            assert set(seen[0]).isdisjoint(seen[1])
+            narrowed = await text_of(browser, "/console/events?type=odd&source=&tag=")
+            assert len(set(re.findall(r"/console/events/(evt_\w+)", narrowed))) == 30
+            assert "Needs one of" in await text_of(browser, "/console/jobs?status=lost")
+            assert "This list takes" in await text_of(browser, "/console/jobs?lost=1")
+
+    run(check)
+
+
+def test_failures_are_grouped_and_a_group_is_retried() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            job_id, _ = await failed(house)
+            place = Place(handler="scenario:it", type="KeyError", place="scenario.py:7")
+            await house.ledger.troubles.note({place: Failures(message="it broke", job_id=job_id, attempts=1, given_up=1)})  # fmt: skip
+            page = await text_of(browser, "/console/failures")
+            assert "scenario.py:7" in page
+            action = re.search(r'action="(/console/failures/[^"]+)"', page)
+            assert action is not None
+            answer = await browser.press("/console/failures", action[1])
+            assert answer.status_code == 303
+            progress = await text_of(browser, answer.headers["Location"])
+            assert "0 of 1 begun" in progress
+            replay = answer.headers["Location"].partition("?")[0]
+            assert (await browser.press(replay, f"{replay}/stop")).status_code == 303
+            assert (await browser.press(replay, f"{replay}/stop")).status_code == 409
+
+    run(check)
+
+
+def test_a_callback_is_shown_redelivered_and_its_receiver_paused() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            await failed(house, callback_url=URL)
+            listed = await text_of(browser, "/console/callbacks")
+            found = re.search(r"/console/callbacks/(cb_\w+)", listed)
+            assert found is not None
+            page = f"/console/callbacks/{found[1]}"
+            assert URL in await text_of(browser, page)
+            assert (await browser.press(page, f"{page}/redeliver")).status_code == 303
+
+    run(check)
+
+
+def test_search_goes_straight_to_an_id_and_looks_for_the_rest() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            job_id, event_id = await failed(house, payload={"who": "Zaphod"})
+            for asked, there in ((job_id, "/console/jobs/"), (f" {event_id.upper()} ", "/console/events/")):
+                answer = await browser.http.get("/console/search", params={"q": asked})
+                assert answer.headers["Location"] == there + asked.strip().lower()
+            for asked in ("zaphod", "a"):
+                assert event_id in await text_of(browser, f"/console/search?q={asked}")
+            assert "Nothing found" in await text_of(browser, "/console/search?q=nobody")
+
+    run(check)
+
+
+def test_a_source_tells_its_address_and_why_requests_were_refused() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            await house.post("github", {"a": 1}, X_Hub_Signature_256="sha256=" + "0" * 64)
+            assert "http://hookline/hooks/github" in await text_of(browser, "/console/sources")
+            await asyncio.sleep(0)
+            page = await text_of(browser, "/console/sources/github")
+            assert "Refused requests of github" in page
+            assert (await browser.get("/console/sources/nobody")).status_code == 404
+
+    run(check)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/nowhere",
+        "/console/events/evt_00000000000000000000000000",
+        "/console/jobs/nonsense",
+        "/console/callbacks/cb_00000000000000000000000000",
+        "/console/receivers/rcv_00000000000000000000000000",
+        "/console/replays/rep_00000000000000000000000000",
+    ],
+)
+def test_what_is_not_there_is_a_page_that_says_so(path: str) -> None:
+    async def check() -> None:
+        async with visited() as (_, browser):
+            answer = await browser.get(path)
+            assert answer.status_code in (303, 404)
+            if answer.status_code == 404:
+                assert "There is nothing here." in answer.text
+
+    run(check)
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("hostile", XSS)
+def test_what_strangers_write_stays_text_in_every_page(hostile: str) -> None:
+    """A073, A074, A075, A078 and A079, over the strings of the catalogue."""
+
+    async def check() -> None:
+        async with visited() as (house, browser):
+            job_id, event_id = await failed(
+                house,
+                message=hostile,
+                type=hostile[:100].replace("\x1b", "").replace("\x07", "").replace("\u2028", "") or "a",
+                payload={"value": hostile, hostile: 1},
+                metadata={"note": hostile},
+                tag="t",
+                callback_url=f"https://127.0.0.1/{'%3Cscript%3E'}?q=%3Csvg/onload=alert(1)%3E",
+            )
+            place = Place(handler=hostile, type=hostile, place=hostile)
+            await house.ledger.troubles.note({place: Failures(message=hostile, job_id=job_id, attempts=1, given_up=1)})  # fmt: skip
+            pages = [
+                "/console/", "/console/events", "/console/jobs", "/console/failures", "/console/callbacks", "/console/receivers",
+                "/console/audit", f"/console/events/{event_id}", f"/console/events/{event_id}?raw=1&done=x", f"/console/jobs/{job_id}",
+            ]  # fmt: skip
+            texts = [await text_of(browser, path) for path in pages]
+            for path in ("/console/search", "/console/events", "/console/login"):
+                name = {"/console/search": "q", "/console/login": "next"}.get(path, "type")
+                texts.append((await browser.http.get(path, params={name: hostile, "done": hostile})).text)
+            for text in texts:
+                elements = Elements()
+                elements.feed(text)
+                for tag, attributes in elements.found:
+                    assert tag not in ("iframe", "base", "object", "embed")
+                    assert not any(name.startswith("on") or name == "style" for name in attributes)
+                    for name in ("src", "href", "action"):
+                        assert not re.match(r"(?!/|\?|#)", attributes.get(name) or "/"), (tag, attributes)
+                    if tag == "script":
+                        assert (attributes.get("src") or "").startswith("/assets/")
+                assert ">49<" not in text
+
+    run(check)
+
+
+def test_bytes_are_saved_and_never_shown() -> None:
+    """A080, in the console."""
+
+    async def check() -> None:
+        async with visited() as (house, browser):
+            answer = await house.post("narrow", b"<svg onload=alert(1)>", Content_Type="image/svg+xml")
+            event_id = answer.json()["event_id"]
+            saved = await browser.get(f"/console/events/{event_id}/body")
+            assert saved.content == b"<svg onload=alert(1)>"
+            assert saved.headers["Content-Type"] == "application/octet-stream"
+            assert saved.headers["Content-Disposition"].startswith("attachment")
+            assert "sandbox" in saved.headers["Content-Security-Policy"]
+            assert "<svg onload" not in await text_of(browser, f"/console/events/{event_id}")
+
+    run(check)
