@@ -1,19 +1,34 @@
-"""One HTTP connection, below the application: a client that is slow, silent or endless before its request is whole is let go.
+"""One connection, below the application: a client that is slow, silent or endless before its request is whole is let go.
 
 uvicorn waits for the headers of a request for as long as it takes, and keeps however many come. `ingest.intake` bounds what
-comes after them.
+comes after them. And where a request asks for another protocol, as Java's client does by default (``Upgrade: h2c``), httptools
+lets it end with its headers: its body would be lost, or read as the next request.
+
+A stream may be endless on purpose: the application is given what it needs to end one, in ``scope["state"]``.
 """
 
-from asyncio import TimerHandle, Transport
-from typing import Final
+import logging
+from asyncio import BaseTransport, TimerHandle, Transport
+from typing import Any, Final
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from ingest.intake import MOST_HEADER_BYTES
+from ingest.intake import MOST_HEADER_BYTES, refusal_of
 from ingest.problems import HEADERS_TIMEOUT, HEADERS_TOO_LARGE, HTTP_MALFORMED, Problem
 
 # The address and what is around the headers counts here too: what is a little too large is refused by `ingest.intake`.
 _MOST_BYTES: Final = 2 * MOST_HEADER_BYTES
+
+
+_quiet = logging.getLogger(f"{__name__}.websocket")
+_quiet.setLevel(logging.WARNING)
+
+MOST_MESSAGE_BYTES: Final = 4 * 1024  # of a WebSocket; nobody has anything to tell us
+
+HANG_UP: Final = "hang_up"  # breaks this connection off
+DISMISS: Final = "dismiss"  # ours to call when the server stops: ends what would not end by itself
 
 
 class Connection(HttpToolsProtocol):
@@ -33,6 +48,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
+        self.app_state = self.app_state | {HANG_UP: transport.abort}
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -40,9 +56,23 @@ class Connection(HttpToolsProtocol):
             self._alarm.cancel()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        _dismiss(self.app_state)
+
+    def handle_websocket_upgrade(self) -> None:
+        if (problem := refusal_of(self.scope)) is not None:
+            self._refuse(problem)
+            return
+        super().handle_websocket_upgrade()
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, SocketConnection) and not protocol.handshake_initiated:
+            self._refuse(Problem(HTTP_MALFORMED))  # uvicorn would neither answer nor hang up
+
     def data_received(self, data: bytes) -> None:
         requests = self._requests
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if requests != self._requests:
             return
         if self._since is not None:
@@ -62,8 +92,46 @@ class Connection(HttpToolsProtocol):
         self._since = None
         self._requests += 1
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(Problem(HTTP_MALFORMED, msg))
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                data = self._upgrade(data[upgrade.args[0] :])
+            except HttpParserError:
+                self._refuse(Problem(HTTP_MALFORMED, "Invalid HTTP request received."))
+                return
+            else:
+                return
+
+    def _upgrade(self, rest: bytes) -> bytes:
+        """What is to be parsed now: nothing, or the request once more and the rest."""
+        if super()._should_upgrade():
+            self.handle_websocket_upgrade()
+        elif self.scope["method"] == "CONNECT":
+            self._refuse(Problem(HTTP_MALFORMED, "Nothing is tunnelled here."))
+        else:
+            head = self._head_without_upgrade()
+            self.parser = HttpRequestParser(
+                self
+            )  # the old one may have come to its end: HTTP/1.0, Connection: close
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+            return head + rest
+        return b""
+
+    def _should_upgrade(self) -> bool:
+        """Whatever httptools ends at its headers is no request to uvicorn, but goes to `_upgrade`."""
+        return True
+
+    def _head_without_upgrade(self) -> bytes:
+        """The wish may be passed over (RFC 9110, section 7.8): the request is read again, as if it had not been said."""
+        start = b"%s %s HTTP/%s\r\n" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode("ascii"),
+        )
+        kept = [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"".join([start, *kept, b"\r\n"])
 
     @property
     def _answered(self) -> bool:
@@ -94,3 +162,21 @@ class Connection(HttpToolsProtocol):
         headers = b"".join([b"%s: %s\r\n" % header for header in reply.raw_headers])
         self.transport.write(STATUS_LINE[reply.status_code] + headers + b"\r\n" + bytes(reply.body))
         self.transport.close()
+
+
+class SocketConnection(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol over websockets; it was a `Connection` before. What it notes of addresses, tokens and all,
+    is kept out of the log."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        self.logger = self.conn.logger = _quiet
+        super().connection_made(transport)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        _dismiss(self.app_state)
+
+
+def _dismiss(app_state: dict[str, Any]) -> None:
+    if (dismiss := app_state.get(DISMISS)) is not None:
+        dismiss()

@@ -8,6 +8,8 @@ from infra.settings import ApiKey, Scope
 from infra.signatures import Headers
 from ingest.problems import NOT_FOUND, SCOPE_MISSING, UNAUTHORIZED, Problem
 
+LINK = "link"  # how a timeline names whoever bears a link
+
 
 class Keys:
     """Checks the credentials of API calls."""
@@ -41,16 +43,24 @@ class Keys:
         else:
             self._check_link(job_id, token, cancel=False)
 
-    def may_cancel(self, job_id: str, headers: Headers, token: str | None) -> None:
-        """Return if this caller may cancel this job.
+    def may_cancel(self, job_id: str, headers: Headers, token: str | None) -> str:
+        """Who this caller is, if it may cancel this job: the name of a key, or `LINK`.
 
         Raises:
             Problem: 401 or 403; 404 where the link is for another job.
         """
         if token is None:
-            self.require(headers, "operate")
-        else:
+            return self.require(headers, "operate").name
+        self._check_link(job_id, token, cancel=True)
+        return LINK
+
+    def link_may_cancel(self, job_id: str, token: str) -> bool:
+        """Whether the bearer of a link, who may read this job, may cancel it too."""
+        try:
             self._check_link(job_id, token, cancel=True)
+        except Problem:
+            return False
+        return True
 
     def _check_link(self, job_id: str, token: str, *, cancel: bool) -> None:
         try:

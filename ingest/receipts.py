@@ -14,9 +14,9 @@ from infra.links import Links
 from infra.routes import Routes
 from infra.signatures import Headers
 from ingest.intake import while_connected
+from ingest.live.watch import Watch
 from ingest.replies import json_reply
 from ingest.views import job_view
-from ingest.watch import Watch
 
 LONGEST_WAIT: Final = 60
 
@@ -81,8 +81,13 @@ class Receipts:
             headers,
         )
 
-    async def answer_batch(self, receipts: Sequence[Receipt], *, cancelable: Sequence[bool]) -> Response:
-        """The response to several events: 202, and what a single one would have been told, in their order."""
+    async def answer_batch(
+        self, receipts: Sequence[Receipt], *, batch_id: str, cancelable: Sequence[bool]
+    ) -> Response:
+        """The response to several events: 202, and what a single one would have been told, in their order.
+
+        ``Location`` is where the batch can be looked at.
+        """
         told = await asyncio.gather(
             *[
                 self._told(receipt, linked=True, cancelable=each)
@@ -90,9 +95,10 @@ class Receipts:
             ]
         )
         for receipt, each in zip(receipts, told, strict=True):
+            each["batch_id"] = batch_id
             if not receipt.same_body:
                 each["code"] = "idempotency_conflict"
-        return json_reply(told, 202)
+        return json_reply(told, 202, {"Location": self._links.batch_url(batch_id)})
 
     async def _told(self, receipt: Receipt, *, linked: bool, cancelable: bool) -> dict[str, Any]:
         """The contract's five fields; four where there is no link."""

@@ -47,3 +47,16 @@ def json_reply(
 def text_reply(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response of plain text; where there is none, of no type either."""
     return _Reply(text.encode("utf-8"), status, "text/plain; charset=utf-8" if text else None, headers)
+
+
+def attached_reply(content: bytes, name: str) -> Response:
+    """A file to be saved: bytes that a stranger chose, and that no browser shows, runs or guesses at.
+
+    Args:
+        name: plain ASCII, without quotes.
+    """
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return _Reply(content, 200, "application/octet-stream", headers)

@@ -11,7 +11,7 @@ from ingest.problems import Problem
 class Endpoint:
     """What answers some methods of one address. A subclass says which, and how; whatever it refuses it raises as a `Problem`.
 
-    ``Route("/jobs/{id}", ReadJob(…))`` in `ingest.app` makes it one; `Methods` puts two at the same address. What the path
+    ``Route("/jobs/{id}", ReadJob(…))`` in `ingest.addresses` makes it one; `Methods` puts two at the same address. What the path
     holds is in ``scope["path_params"]``, and `ingest.api.query` reads what stands behind the ``?``.
 
     >>> from ingest.replies import text_reply

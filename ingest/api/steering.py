@@ -1,17 +1,13 @@
 """``POST /jobs/{id}/cancel``, ``POST /jobs/{id}/retry`` and ``POST /events/{id}/replay``: what is done to jobs by hand."""
 
-from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from infra.clock import Clock
-from infra.edited import edited_replay
-from infra.ids import EVENT, JOB, is_id, new_suffix
-from infra.ledger import Jobs, LedgerError, Reading, Steering
-from infra.ledger.records import TERMINAL_STATUSES, EventRecord, HandlerEntry, JobRecord, JobStatus, Receipt
-from infra.ledger.steering import Origin, Verdict
+from infra.ids import JOB, is_id
+from infra.ledger import Jobs, Reading, Steering
+from infra.ledger.records import TERMINAL_STATUSES, JobRecord, JobStatus
 from infra.routes import Routes
 from infra.signatures import Headers
 from infra.submission import SubmissionError, read_queue
@@ -20,25 +16,11 @@ from ingest.api.endpoint import Endpoint
 from ingest.api.query import query_of
 from ingest.keys import Keys
 from ingest.pages.renderer import prefers_page
-from ingest.problems import (
-    INVALID,
-    JOB_ENDED,
-    JOB_NOT_FAILED,
-    NOT_FOUND,
-    NOT_RECORDED,
-    RUN_TOO_OFTEN,
-    Problem,
-)
+from ingest.problems import INVALID, JOB_ENDED, NOT_FOUND, Problem
 from ingest.receipts import Receipts, preferred_wait
-from ingest.recorder import Recorder
 from ingest.replies import json_reply, text_reply
+from ingest.rerun import AS_IT_WAS, REFUSALS, Rerun
 from ingest.views import job_view
-
-_REFUSALS: Final = {
-    Verdict.NOT_FAILED: (JOB_NOT_FAILED, "Only a failed job can be retried; replay its event instead."),
-    Verdict.SPENT: (RUN_TOO_OFTEN, "Send it as a new event."),
-    Verdict.MISSING: (NOT_FOUND, None),
-}
 
 
 class _Steer(Endpoint):
@@ -100,8 +82,8 @@ class RetryJob(_Steer):
         by = self._keys.require(Headers(scope["headers"]), "operate").name
         job = await self._known(scope["path_params"]["id"])
         verdict = await self._steering.retry(job, by=by)
-        if verdict in _REFUSALS:
-            raise Problem(*_REFUSALS[verdict])
+        if verdict in REFUSALS:
+            raise Problem(*REFUSALS[verdict])
         return await self._shown(job.id, operator=True)
 
 
@@ -110,23 +92,10 @@ class ReplayEvent(Endpoint):
 
     methods = ("POST",)
 
-    def __init__(
-        self,
-        steering: Steering,
-        *,
-        keys: Keys,
-        recorder: Recorder,
-        routes: Routes,
-        receipts: Receipts,
-        clock: Clock,
-        max_body: int,
-    ) -> None:
-        self._steering = steering
+    def __init__(self, rerun: Rerun, *, keys: Keys, receipts: Receipts, max_body: int) -> None:
+        self._rerun = rerun
         self._keys = keys
-        self._recorder = recorder
-        self._routes = routes
         self._receipts = receipts
-        self._clock = clock
         self._max_body = max_body
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
@@ -137,47 +106,7 @@ class ReplayEvent(Endpoint):
             queue = read_queue(wanted.get("queue"))
         except SubmissionError as error:
             raise Problem(INVALID, str(error)) from None
-        event_id = scope["path_params"]["id"]
-        event = await self._steering.event(event_id) if is_id(event_id, EVENT) else None
-        origin = None if event is None else await self._steering.origin(event_id, event.jobs)
-        if event is None or origin is None:
-            raise Problem(NOT_FOUND)
-        entry = await self._handled(event)
-        if "payload" in wanted:
-            receipt = await self._edited(event, origin, wanted["payload"], queue, entry, by)
-        else:
-            receipt = await self._replayed(origin, queue, entry, by)
-        return await self._receipts.answer(receipt, receive, wait=preferred_wait(headers), linked=True)
-
-    async def _handled(self, event: EventRecord) -> HandlerEntry | None:
-        entry = await self._routes.find(event.source, event.type, sure=True)
-        if entry is None and self._routes.any_worker:
-            raise Problem(INVALID, f"No worker has a handler for ({event.source!r}, {event.type!r}).")
-        return entry
-
-    async def _replayed(
-        self, origin: Origin, queue: str | None, entry: HandlerEntry | None, by: str
-    ) -> Receipt:
-        job_id = JOB + new_suffix()
-        verdict = await self._steering.replay(origin, job_id, by=by, queue=queue, entry=entry)
-        if verdict in _REFUSALS:
-            raise Problem(*_REFUSALS[verdict])
-        return Receipt(event_id=origin.event_id, job_id=job_id, status=JobStatus.QUEUED)
-
-    async def _edited(
-        self,
-        event: EventRecord,
-        origin: Origin,
-        payload: Any,
-        queue: str | None,
-        entry: HandlerEntry | None,
-        by: str,
-    ) -> Receipt:
-        arrival = edited_replay(
-            event, origin, payload, entry=entry, queue=queue, now=self._clock.now(), accepted_by=by
+        receipt = await self._rerun.event(
+            scope["path_params"]["id"], by=by, queue=queue, payload=wanted.get("payload", AS_IT_WAS)
         )
-        try:
-            (receipt,) = await self._recorder.record([arrival])
-        except LedgerError as error:
-            raise Problem(NOT_RECORDED, "Send it again.") from error
-        return receipt
+        return await self._receipts.answer(receipt, receive, wait=preferred_wait(headers), linked=True)

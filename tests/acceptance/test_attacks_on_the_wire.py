@@ -269,6 +269,34 @@ def test_a_hook_is_not_upgraded(untouched: System, upgrade: str) -> None:
     assert answer.status in (400, 403, 404, 405)
 
 
+@pytest.mark.parametrize(
+    ("framing", "body"), [(LENGTH, BODY), ("Transfer-Encoding: chunked", CHUNKS)], ids=["a length", "chunks"]
+)
+def test_an_event_of_who_asks_for_http_2_is_taken_whole(house: System, framing: str, body: bytes) -> None:
+    """A053: Java's own client asks so, and goes on in HTTP/1.1; its connection may be used again."""
+    wish = ("Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAoAAA", "Upgrade: h2c")
+    with connected(house) as client:
+        for _ in range(3):
+            request = written(framing, *wish, body=body)
+            head = request.index(b"\r\n\r\n") + 4
+            client.sendall(request[:head])
+            client.sendall(request[head:])
+            response = HTTPResponse(client)
+            response.begin()
+            assert response.status == 202
+            assert json.loads(response.read())["status"] == "queued"
+
+
+def test_the_body_of_who_asks_for_http_2_is_read_as_no_request(house: System) -> None:
+    """A053: within a forged event stands a rightly signed one."""
+    jobs = house.redis.zcard("hookline:jobs")
+    within = written(LENGTH)
+    wish = ("Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMA", "Upgrade: h2c")
+    answer = Answer(house, written(f"Content-Length: {len(within)}", *wish, body=within))
+    assert answer.status == 401
+    assert house.redis.zcard("hookline:jobs") == jobs
+
+
 # -- many of them ------------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,8 @@ EVERYBODYS = {
     "/healthz",
     "/readyz",
     "/.well-known/jwks.json",
+    "/openapi.json",
+    "/docs",
     "/assets/{digest}/{name}",
     "/favicon.ico",
 }

@@ -171,30 +171,6 @@ def test_the_list_is_narrowed(query: dict[str, str], number: int) -> None:
     asyncio.run(check())
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"status": "lost"}, {"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"cursor": "x"}, {"since": "now"},
-        {f"p{number}": "1" for number in range(20)},
-    ],
-)  # fmt: skip
-def test_what_the_list_does_not_take_is_said(query: dict[str, str]) -> None:
-    async def check() -> None:
-        async with running() as house:
-            assert_problem(await get(house, "/callbacks", **query), 422, "invalid")
-
-    asyncio.run(check())
-
-
-@pytest.mark.parametrize(("key", "status"), [(READ_KEY, 200), (SUBMIT_KEY, 403), ("nobody's", 401)])
-def test_the_list_needs_the_scope_read(key: str, status: int) -> None:
-    async def check() -> None:
-        async with running() as house:
-            assert (await get(house, "/callbacks", key)).status_code == status
-
-    asyncio.run(check())
-
-
 # -- again -------------------------------------------------------------------------------------------------------------
 
 

@@ -76,6 +76,8 @@ def test_a_link_cancels_where_that_was_asked_for() -> None:
 
 
 def test_a_usual_link_only_reads() -> None:
+    """A092."""
+
     async def check() -> None:
         async with running() as house:
             told = (await house.submit({"type": "a"})).json()

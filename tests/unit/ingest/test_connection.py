@@ -126,6 +126,8 @@ def test_what_is_no_request_does_not_keep_a_connection_open(path: bytes, drop: b
 
 @pytest.mark.parametrize("more", [b"X-Many: 1\r\n", b"x"], ids=["many", "one"])
 def test_endless_headers_are_refused_before_they_have_ended(more: bytes) -> None:
+    """A051."""
+
     async def client(reader: StreamReader, writer: StreamWriter) -> None:
         writer.write(b"GET / HTTP/1.1\r\nX-Endless: " + more * (40_000 // len(more)))
         await assert_refused(reader, 431, "headers_too_large")
@@ -134,6 +136,8 @@ def test_endless_headers_are_refused_before_they_have_ended(more: bytes) -> None
 
 
 def test_what_is_no_http_is_refused_as_a_problem() -> None:
+    """A053."""
+
     async def client(reader: StreamReader, writer: StreamWriter) -> None:
         writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         await assert_refused(reader, 400, "http_malformed")
@@ -168,5 +172,87 @@ def test_the_next_request_may_come_before_the_answer_to_the_first() -> None:
         assert await answer(reader) == (200, "hi")
         writer.write(REQUEST[20:] % 3 + b"you")
         assert (await answer(reader))[0] == 200
+
+    talk(client)
+
+
+UPGRADES = {
+    "Java's client": b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMA\r\nUpgrade: h2c\r\n",
+    "a WebSocket": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
+    "several": b"Connection: Upgrade\r\nUpgrade: websocket, h2c\r\nUpgrade: TLS/1.0\r\nX-Empty:\r\n",
+}
+FRAMED = {
+    "a length": b"Content-Length: 5\r\n\r\nhello",
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000], ids=lambda size: f"{size} bytes at a time")
+@pytest.mark.parametrize("body", FRAMED.values(), ids=FRAMED)
+@pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
+def test_who_asks_for_another_protocol_keeps_the_body_and_the_connection(
+    upgrade: bytes, body: bytes, size: int
+) -> None:
+    """A053."""
+
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        asking = b"POST /echo?a=%20b HTTP/1.1\r\nHost: a\r\n" + upgrade + body
+        sent = 2 * asking + REQUEST % (b"echo", 2) + b"hi"
+        for start in range(0, len(sent), size):
+            writer.write(sent[start : start + size])
+            await asyncio.sleep(0)
+        assert [await answer(reader) for _ in range(3)] == [(200, "hello"), (200, "hello"), (200, "hi")]
+        writer.write(asking)
+        assert await answer(reader) == (200, "hello")
+
+    talk(client)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"POST /echo HTTP/1.0\r\n", b"POST /echo HTTP/1.1\r\nConnection: close\r\n"],
+    ids=["HTTP/1.0", "close"],
+)
+def test_who_asks_for_another_protocol_and_for_the_end_gets_the_answer_and_the_end(start: bytes) -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(start + UPGRADES["Java's client"] + FRAMED["a length"])
+        assert await answer(reader) == (200, "hello")
+        assert await rest(reader) == b""
+
+    talk(client)
+
+
+def test_the_body_of_who_asks_for_another_protocol_is_no_request() -> None:
+    """A053: a proxy before us that reads the body as one would have been passed by."""
+
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        smuggled = REQUEST % (b"smuggled", 0)
+        writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\n" + UPGRADES["Java's client"])
+        writer.write(b"Content-Length: %d\r\n\r\n" % len(smuggled))
+        await writer.drain()
+        writer.write(smuggled + REQUEST % (b"echo", 2) + b"hi")
+        assert await answer(reader) == (200, smuggled.decode())
+        assert await answer(reader) == (200, "hi")
+
+    talk(client)
+
+
+@pytest.mark.parametrize("target", [b"evil.test:443", b"/echo"])
+def test_nothing_is_tunnelled(target: bytes) -> None:
+    """A053: what would go through the tunnel is not read as a request."""
+
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"CONNECT %s HTTP/1.1\r\nHost: a\r\n\r\n" % target + REQUEST % (b"echo", 2) + b"hi")
+        await assert_refused(reader, 400, "http_malformed")
+
+    talk(client)
+
+
+def test_two_thousand_wishes_at_once_are_passed_over_one_by_one() -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        wish = b"GET /unread HTTP/1.1\r\n" + UPGRADES["Java's client"] + b"\r\n"
+        writer.write(2_000 * wish)
+        for _ in range(2_000):
+            assert await answer(reader) == (200, "")
 
     talk(client)

@@ -65,6 +65,7 @@ def test_a_body_is_put_together_from_its_parts(messages: list[Message], body: by
 
 @pytest.mark.parametrize("announced", [b"11", b"1000000", b"9" * 40, b"9" * 5000])
 def test_a_length_beyond_the_limit_is_refused_before_anything_is_read(announced: bytes) -> None:
+    """A027."""
     sender = Sender(*chunks(b"x"))
     assert code(sender, [(b"content-length", announced)]) == (413, "body_too_large")
     assert sender.given == 0
@@ -77,6 +78,7 @@ def test_a_length_that_says_nothing_is_left_to_the_body(announced: bytes) -> Non
 
 
 def test_a_body_that_grows_beyond_the_limit_is_not_read_to_its_end() -> None:
+    """A028."""
     sender = Sender(*chunks(*[b"xxxx"] * 1000))
     assert code(sender) == (413, "body_too_large")
     assert sender.given == 3
@@ -84,6 +86,7 @@ def test_a_body_that_grows_beyond_the_limit_is_not_read_to_its_end() -> None:
 
 @pytest.mark.parametrize("before", [[], chunks(b"12", more=True)])
 def test_a_client_that_goes_away_in_its_body_is_noticed(before: list[Message]) -> None:
+    """A041."""
     with pytest.raises(ClientGone):
         read(Sender(*before, GONE))
 
@@ -94,6 +97,7 @@ def test_a_client_that_goes_away_in_its_body_is_noticed(before: list[Message]) -
     ids=["silent", "silent in the middle", "dripping"],
 )
 def test_a_body_has_one_deadline_in_all(sender: Sender) -> None:
+    """A040."""
     assert code(sender, seconds=0.05) == (408, "body_timeout")
 
 

@@ -67,6 +67,7 @@ def test_a_key_is_known_by_its_name(word: str) -> None:
     ],
 )
 def test_whatever_is_not_one_of_our_keys_is_401(headers: Headers) -> None:
+    """A083."""
     with pytest.raises(Problem) as caught:
         KEYS.require(headers, "read")
     assert (caught.value.kind.status, caught.value.kind.code) == (401, "unauthorized")
@@ -75,6 +76,7 @@ def test_whatever_is_not_one_of_our_keys_is_401(headers: Headers) -> None:
 
 @given(value=st.binary(max_size=200))
 def test_nobody_guesses_a_key_or_makes_us_fail(value: bytes) -> None:
+    """A083."""
     with pytest.raises(Problem) as caught:
         KEYS.require(Headers([(b"authorization", b"Bearer " + value)]), "read")
     assert caught.value.kind.status == 401
@@ -104,6 +106,8 @@ def test_the_keys_of_senders_open_nothing_at_the_api() -> None:
 
 
 def test_a_link_reads_its_job_and_does_nothing_else() -> None:
+    """A090, A092."""
+
     async def check() -> None:
         async with running() as house:
             one, other = [(await house.submit({"type": "a"}, key=SUBMIT_KEY)).json() for _ in range(2)]
@@ -128,6 +132,8 @@ def test_a_link_reads_its_job_and_does_nothing_else() -> None:
     "token", ["x", "a.b.c", "..", "%00", "%ff%fe", "%F0%9F%92%A9", "job_1.x.y", "." * 1000, "x" * 60_000]
 )
 def test_a_token_that_proves_nothing_is_401_whether_or_not_there_is_such_a_job(token: str) -> None:
+    """A090."""
+
     async def check() -> None:
         async with running() as house:
             told = (await house.submit({"type": "a"})).json()
@@ -138,6 +144,8 @@ def test_a_token_that_proves_nothing_is_401_whether_or_not_there_is_such_a_job(t
 
 
 def test_a_link_expires_and_lives_through_a_rotation() -> None:
+    """A090."""
+
     async def check() -> None:
         async with running() as house:
             told = (await house.submit({"type": "a"})).json()

@@ -85,6 +85,8 @@ async def ask(house: House, method: str, path: str, **headers: str) -> Any:
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_any_other_address_is_a_404_and_no_redirect(method: str, path: str) -> None:
+    """A086."""
+
     async def check() -> None:
         async with running() as house:
             assert_problem(await ask(house, method, path, Host="evil.test"), 404, "not_found")
@@ -96,7 +98,7 @@ def test_any_other_address_is_a_404_and_no_redirect(method: str, path: str) -> N
     ("path", "allowed"),
     [
         ("/hooks/acme", "POST"),
-        ("/jobs", "POST"),
+        ("/jobs", "GET, HEAD, POST"),
         ("/jobs/job_00000000000000000000000000", "GET, HEAD"),
         ("/healthz", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
@@ -119,6 +121,8 @@ def test_every_address_says_which_methods_it_takes(path: str, allowed: str) -> N
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/jobs", "/hooks/acme", "/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_no_other_site_may_ask_in_a_browser(method: str, path: str) -> None:
+    """A093, A094."""
+
     async def check() -> None:
         async with running() as house:
             answer = await ask(
@@ -133,6 +137,8 @@ def test_no_other_site_may_ask_in_a_browser(method: str, path: str) -> None:
 
 
 def test_what_strangers_ask_for_is_logged_in_one_short_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A105."""
+
     async def check() -> None:
         async with running() as house:
             with caplog.at_level("DEBUG", "ingest"):

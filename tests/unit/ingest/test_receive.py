@@ -70,6 +70,8 @@ def test_the_answer_is_for_its_sender_alone() -> None:
 
 
 def test_the_link_leads_to_our_own_address_whatever_the_sender_calls_it() -> None:
+    """A049, A050."""
+
     async def check() -> None:
         async with running() as house:
             answer = await house.post(
@@ -88,6 +90,8 @@ def test_the_link_leads_to_our_own_address_whatever_the_sender_calls_it() -> Non
 
 
 def test_a_signature_over_the_address_is_checked_against_our_own() -> None:
+    """A049."""
+
     async def check() -> None:
         async with running() as house:
             body = json.dumps(EVENT).encode()
@@ -198,6 +202,8 @@ def test_a_form_is_taken_as_it_is_where_a_provider_sends_forms() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe\x00", b"{", b'{"a":NaN}', b"[" * 100_000, b'"\\ud800"'])
 def test_a_body_that_need_not_be_json_may_be_anything(body: bytes) -> None:
+    """A030, A032, A033."""
+
     async def check() -> None:
         async with running() as house:
             answer = await house.post("make", body, Content_Type="application/octet-stream")
@@ -318,6 +324,8 @@ def twice(name: str, *values: str) -> Tamper:
 def test_every_fault_of_a_signature_gets_the_same_answer_and_leaves_nothing(
     source: str, tamper: Tamper
 ) -> None:
+    """A001, A002, A005, A011, A012, A015 to A017, A043."""
+
     async def check() -> None:
         async with running() as house:
             now = int(house.clock.now().timestamp())
@@ -333,6 +341,8 @@ def test_every_fault_of_a_signature_gets_the_same_answer_and_leaves_nothing(
 
 @pytest.mark.parametrize("source", ["fireflies", "github", "acme", "billing", "located"])
 def test_a_body_that_is_changed_by_one_byte_gets_401(source: str) -> None:
+    """A009, A010."""
+
     async def check() -> None:
         async with running() as house:
             body = b'{"type":"a"}'
@@ -346,6 +356,8 @@ def test_a_body_that_is_changed_by_one_byte_gets_401(source: str) -> None:
 
 @pytest.mark.parametrize("source", SECRETS)
 def test_a_secret_is_worth_nothing_at_another_source(source: str) -> None:
+    """A008."""
+
     async def check() -> None:
         async with running() as house:
             keys = house.sources[source].secrets
@@ -370,6 +382,8 @@ def test_a_secret_is_worth_nothing_at_another_source(source: str) -> None:
 
 @pytest.mark.parametrize(("seconds", "status"), [(-301, 401), (-300, 202), (0, 202), (300, 202), (301, 401)])
 def test_a_timestamp_may_be_five_minutes_off(seconds: int, status: int) -> None:
+    """A026."""
+
     async def check() -> None:
         async with running() as house:
             sent = str(int(house.clock.now().timestamp()) + seconds)
@@ -427,6 +441,8 @@ def test_why_a_signature_was_refused_is_in_the_log_and_nowhere_else(caplog: pyte
 )
 @pytest.mark.parametrize("source", ["fireflies", "acme", "github"])
 def test_json_that_could_be_read_in_two_ways_is_400_once_the_signature_held(source: str, body: bytes) -> None:
+    """A030 to A037."""
+
     async def check() -> None:
         async with running() as house:
             members = refused(await house.post(source, body), 400, "body_malformed", house)
@@ -439,6 +455,8 @@ def test_json_that_could_be_read_in_two_ways_is_400_once_the_signature_held(sour
     "body", [b"42", b"null", b"[]", b'"text"', b'{"__proto__":1,"py/object":"os.system"}']
 )
 def test_json_of_any_shape_is_inert(body: bytes) -> None:
+    """A037, A038."""
+
     async def check() -> None:
         async with running() as house:
             answer = await house.post("acme", body)
@@ -453,6 +471,8 @@ def test_json_of_any_shape_is_inert(body: bytes) -> None:
     "encoding", ["gzip", "br", "zstd", "deflate", "GZIP", "identity, gzip", "gzip, gzip", "nonsense"]
 )
 def test_a_compressed_body_is_415_whatever_its_signature(encoding: str) -> None:
+    """A029."""
+
     async def check() -> None:
         async with running() as house:
             body = gzip.compress(b"0" * 100_000)
@@ -487,6 +507,8 @@ def test_the_largest_body_is_taken_and_one_byte_more_is_not(source: str, most: i
 
 
 def test_a_body_of_a_hundred_thousand_keys_is_taken_in_no_time() -> None:
+    """A038."""
+
     async def check() -> None:
         async with running() as house:
             body = json.dumps({f"k{n}": n for n in range(60_000)}).encode()
@@ -517,6 +539,8 @@ def test_a_body_of_a_hundred_thousand_keys_is_taken_in_no_time() -> None:
 )
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 def test_a_source_that_is_not_there_is_404_by_any_method(name: str, method: str) -> None:
+    """A042, A043."""
+
     async def check() -> None:
         async with running() as house:
             answer = await house.http.request(method, f"/hooks/{name}", headers=house.signed("acme", b""))
@@ -538,6 +562,8 @@ def test_a_source_that_is_not_there_is_404_by_any_method(name: str, method: str)
     ],
 )
 def test_an_address_that_is_nearly_one_is_404_and_no_redirect(path: str) -> None:
+    """A042."""
+
     async def check() -> None:
         async with running() as house:
             answer = await house.http.request(
@@ -554,6 +580,8 @@ def test_an_address_that_is_nearly_one_is_404_and_no_redirect(path: str) -> None
     "method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "post"]
 )
 def test_only_post_is_taken(method: str) -> None:
+    """A044."""
+
     async def check() -> None:
         async with running() as house:
             answer = await house.http.send(
@@ -583,6 +611,8 @@ def test_only_post_is_taken(method: str) -> None:
     "path", ["/hooks/acme", "/jobs", "/jobs/job_00000000000000000000000000", "/healthz", "/nowhere"]
 )
 def test_headers_beyond_the_bounds_are_431_everywhere(path: str, headers: list[tuple[bytes, bytes]]) -> None:
+    """A051."""
+
     async def check() -> None:
         async with running() as house:
             answer = await house.http.post(path, content=b"{}", headers=headers)
@@ -605,6 +635,8 @@ def test_headers_beyond_the_bounds_are_431_everywhere(path: str, headers: list[t
     ],
 )
 def test_a_request_that_two_readers_would_frame_differently_is_400(headers: list[tuple[str, str]]) -> None:
+    """A045."""
+
     async def check() -> None:
         async with running() as house:
             sent = [*house.signed("acme", b"{}").items(), *headers]
@@ -619,6 +651,8 @@ def test_a_request_that_two_readers_would_frame_differently_is_400(headers: list
 
 
 def test_what_a_sender_names_is_bounded_before_it_is_kept() -> None:
+    """A052."""
+
     async def check() -> None:
         async with running() as house:
             event = {"type": "\x1b[31m\n" + "t" * 10_000, "callback_url": "https://a.example/" + "x" * 10_000}

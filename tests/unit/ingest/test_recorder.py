@@ -9,7 +9,7 @@ import pytest
 
 from infra.ledger import Events, LedgerError
 from infra.ledger.records import Arrival, JobStatus, Receipt
-from ingest.recorder import BATCH, LANES, Recorder
+from ingest.recorder import BATCH, LANES, SLOW_BATCH, Recorder
 
 
 class Door:
@@ -215,3 +215,12 @@ def test_who_still_waits_when_the_process_ends_is_told() -> None:
         assert await waiting == ["LedgerError"] * len(names)
 
     asyncio.run(stopping(check))
+
+
+def test_lanes_that_wait_for_the_disk_carry_as_much_as_they_are_told() -> None:
+    async def check(recorder: Recorder, door: Door) -> None:
+        names = [f"r{n}" for n in range(SLOW_BATCH + 50)]
+        assert await outcomes(recorder, names) == names
+        assert list(map(len, door.batches)) == [SLOW_BATCH, 50]
+
+    run(check, batch=SLOW_BATCH)

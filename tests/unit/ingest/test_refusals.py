@@ -77,6 +77,8 @@ def test_only_who_may_operate_is_told(source: str, key: str, status: int, code: 
 
 
 def test_one_a_second_is_kept_and_twenty_of_a_source_for_an_hour() -> None:
+    """A020."""
+
     async def scenario() -> None:
         async with running() as house:
             await refuse(house)

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.cli.assembly import tell_start
 from infra.expressions import Document
+from infra.ledger.records import CallbackFormat, CallbackOptions
 from infra.settings import Settings, SettingsError
 from infra.signatures import Headers, SecretMissing, SignatureError, SignedRequest, providers
 from ingest.source_table import KEYS
@@ -239,6 +241,10 @@ def test_where_json_is_expected_nothing_else_is_taken(
         ({"PROVIDER": "github", "CALLBACK_URL": "header:X-Callback"}, False),
         ({"PROVIDER": "github", "CALLBACK_URL": "https://{header:X-Host}.example.com"}, False),
         ({"PROVIDER": "bearer", "CALLBACK_URL": "header:X-Callback"}, True),
+        ({"PROVIDER": "bearer", "CALLBACK_URL": "form:callback_url"}, True),
+        ({"PROVIDER": "github", "CALLBACK_URL": "form:callback_url"}, True),
+        ({"PROVIDER": "mailgun", "CALLBACK_URL": "form:callback_url"}, False),
+        ({"PROVIDER": "github", "CALLBACK_URL": "https://{form:host}.example.com/{header:X-Path}"}, False),
         ({"PROVIDER": "make", "CALLBACK_URL": "json:$.callback_url"}, True),
         (
             {"PROVIDER": "hmac", "HEADER": "S", "SIGNED": "fixed", "CALLBACK_URL": "json:$.callback_url"},
@@ -406,12 +412,17 @@ def test_the_file_that_is_shipped_loads_and_its_commented_examples_too() -> None
     tables = text[text.index("# [github]") :]
     examples = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", tables)
     environ = {"GITHUB_SECRET": "a", "BILLING_SECRET": WHSEC, "ACME_SECRET": "b", "ZAPIER_SECRET": "c"}
-    environ |= {"META_APP_SECRET": "e", "META_VERIFY_TOKEN": "f"}
-    more = load(examples, environ, files={"/run/secrets/intranet": "d"})
+    environ |= {"META_APP_SECRET": "e", "META_VERIFY_TOKEN": "f", "HASHED_SECRET": "g", "INSIDE_SECRET": "h"}
+    public = {"HOOKLINE_PUBLIC_URL": "https://hooks.example.com"}
+    more = load(examples, environ, files={"/run/secrets/intranet": "d"}, settings=public)
     assert [each.name for each in more] == [
         "github",
         "billing",
         "acme",
+        "signed-by-a-key",
+        "with-a-token",
+        "hashed",
+        "signed-inside",
         "notion",
         "meta",
         "zapier",
@@ -465,3 +476,58 @@ def test_whatever_the_variables_say_the_only_failure_is_the_documented_one(envir
         assert load(ACME, environ).get("acme") is not None
     except SettingsError:
         return
+
+
+# -- how to call back --------------------------------------------------------------------------------------------------
+
+
+def test_a_source_says_how_it_is_called_back() -> None:
+    table = """
+        [acme]
+        provider = "github"
+        callback_format = "cloudevents"
+        callback_events = ["progress"]
+        callback_max_body = "512KiB"
+    """
+    wanted = CallbackOptions(format=CallbackFormat.CLOUDEVENTS, progress=True, max_body=512 << 10)
+    assert source(table).callback_options == wanted
+    variables = {
+        "SOURCE_GITHUB_SECRET": "s",
+        "SOURCE_GITHUB_CALLBACK_FORMAT": "result",
+        "SOURCE_GITHUB_CALLBACK_EVENTS": "progress",
+    }
+    assert source(environ=variables).callback_options == CallbackOptions(
+        format=CallbackFormat.RESULT, progress=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("callback_format", '"xml"'),
+        ("callback_events", '["finished"]'),
+        ("callback_max_body", '"10MiB"'),
+        ("callback_max_body", '"0B"'),
+        ("callback_max_body", '"much"'),
+    ],
+)
+def test_a_way_to_call_back_that_is_none_stops_the_start(key: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"sources\.toml \[acme\] {key}: "):
+        source(f'[acme]\nprovider = "github"\n{key} = {value}')
+
+
+@pytest.mark.parametrize(
+    ("window", "outlasting"),
+    [("72h", ()), ("10m", ("mailgun", "stripe")), ("1m", ("acme", "mailgun", "stripe"))],
+)
+def test_a_tolerance_that_is_longer_than_the_window_is_known(
+    window: str, outlasting: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    file = f"{ACME}[stripe]\n[mailgun]\n[github]\n[bearer]\n"  # stripe's goes a day ahead
+    settings = Settings.load({"HOOKLINE_DEDUP_WINDOW": window})
+    sources = load(file)
+    assert tuple(sorted(sources.outlasting(settings.dedup_window))) == outlasting
+    with caplog.at_level("WARNING"):
+        tell_start(settings, sources, 8000)
+    told = [message.split()[1] for message in caplog.messages if "an old request is new again" in message]
+    assert tuple(sorted(told)) == outlasting

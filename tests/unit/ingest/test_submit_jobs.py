@@ -170,6 +170,8 @@ def test_without_a_key_the_same_job_twice_is_two_jobs() -> None:
         ({"type": "a", "run_at": 1795293671}, "at `$.run_at`"),
         ({"type": "a", "run_at": "2026-11-22T00:00:00Z", "run_in": 1}, "not both - at `$`"),
         ({"type": "a", "callback_url": 7}, "at `$.callback_url`"),
+        ({"type": "a", "callback_format": "xml"}, "at `$.callback_format`"),
+        ({"type": "a", "callback_events": ["finished"]}, "at `$.callback_events[0]`"),
         ({"type": "a", "callback_url": "http://10.0.0.1/"}, "at `$.callback_url`"),
         ([], "1 to 100"),
         ([{"type": "a"}] * (MOST_IN_A_BATCH + 1), "1 to 100"),

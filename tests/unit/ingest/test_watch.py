@@ -1,4 +1,4 @@
-"""Waiting for a job to end, with a stream that tells of it, or none."""
+"""Waiting for a job to end, with a hub that tells of it, or none."""
 
 import asyncio
 import time
@@ -17,7 +17,8 @@ from infra.ledger import Ledger, LedgerError, Seal, keys
 from infra.ledger.records import Arrival, Finished, JobStatus, Settlement
 from infra.redis_client import memory
 from infra.tasks import end
-from ingest.watch import Watch
+from ingest.live.hub import Hub
+from ingest.live.watch import Watch
 
 LONG = 60.0
 AT_ONCE = 1.0  # far below `look_every` and `LONG`
@@ -32,6 +33,7 @@ class House:
     """
 
     watch: Watch
+    hub: Hub
     ledger: Ledger
     redis: redis.Redis
     server: fakeredis.FakeServer
@@ -62,7 +64,7 @@ class House:
     async def waiters(self, count: int) -> None:
         """Return once so many wait."""
         async with asyncio.timeout(10):
-            while sum(map(len, self.watch._waiting.values())) < count:
+            while sum(map(len, self.hub._bells.values())) < count:
                 await asyncio.sleep(0.001)
 
 
@@ -71,16 +73,17 @@ def run(check: Callable[[House], Awaitable[None]], *, look_every: float = LONG, 
         server = fakeredis.FakeServer()
         async with memory(server).asynchronous as client:
             ledger = Ledger(client, seal=Seal(["k"]))
-            watch = Watch(ledger.reading, memory(server).asynchronous, look_every=look_every)
+            hub = Hub(ledger.live, memory(server).asynchronous)
+            watch = Watch(ledger.reading, hub, look_every=look_every)
             if started:
-                watch.start()
+                hub.start()
             try:
-                await check(House(watch, ledger, memory(server).synchronous, server))
-                assert not watch._waiting
+                await check(House(watch, hub, ledger, memory(server).synchronous, server))
+                assert not hub._bells
             finally:
                 server.connected = True
-                await watch.stop()
-                assert watch._reader is None or watch._reader.done()
+                await hub.stop()
+                assert all(task.done() for task in hub._tasks)
 
     asyncio.run(running())
 
@@ -194,8 +197,7 @@ def test_a_stream_of_the_wrong_kind_costs_time_and_no_answer() -> None:
         await house.end(job_id)
         async with asyncio.timeout(AT_ONCE):
             assert await waiting is not None
-        assert house.watch._reader is not None
-        assert not house.watch._reader.done()
+        assert not any(task.done() for task in house.hub._tasks)
 
     run(check, look_every=0.01)
 
@@ -225,7 +227,7 @@ def test_nobody_is_read_for_when_nobody_waits() -> None:
         await waiting
         house.redis.xadd(keys.LIVE, {"changes": "[]"})  # the reader looks up, and sees that nobody is there
         async with asyncio.timeout(AT_ONCE):
-            while house.watch._wanted.is_set():
+            while house.hub._wanted.is_set():
                 await asyncio.sleep(0.001)
 
     run(check)
@@ -236,6 +238,19 @@ def test_a_wait_that_is_cancelled_is_forgotten() -> None:
         waiting = asyncio.create_task(house.watch.ended(await house.job(), seconds=LONG))
         await house.waiters(1)
         await end(waiting)
-        assert not house.watch._waiting
+        assert not house.hub._bells
+
+    run(check)
+
+
+def test_nobody_waits_for_a_process_that_stops() -> None:
+    async def check(house: House) -> None:
+        waiting = asyncio.create_task(house.watch.ended(await house.job(), seconds=LONG))
+        await house.waiters(1)
+        house.hub.dismiss()
+        async with asyncio.timeout(AT_ONCE):
+            job = await waiting
+        assert job is not None
+        assert job.status is JobStatus.QUEUED
 
     run(check)
