@@ -45,7 +45,7 @@ from infra.errors import HooklineError
 )
 @click.option("--dry", is_flag=True, help="Print, and write nothing down.")
 def main(parts: tuple[str, ...], full: bool, only: tuple[str, ...], dry: bool, **sizes: int | None) -> None:
-    """How fast Hookline is, beside its peers. PARTS: engine, ingest, callbacks, latency; all when left out."""
+    """How fast Hookline is, beside its peers. PARTS: engine, ingest, callbacks, latency, reading, live; all when left out."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that whatever was started is stopped
     console = Console(width=None if sys.stdout.isatty() else 120)
     chosen: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}

@@ -133,7 +133,7 @@ class _ClosedLoop:
         self._shop = shop
         self._endpoint = endpoint
         script = str(Path(__file__).with_name("replay.lua"))
-        self._wrk = [_wrk(), "-t1", f"-c{CONNECTIONS}", "--timeout", "30s", "-s", script]
+        self._wrk = [wrk(), "-t1", f"-c{CONNECTIONS}", "--timeout", "30s", "-s", script]
         requests, length = _requests(shop.requests_sent + seconds * _FASTEST_RATE)
         self._target = [f"http://127.0.0.1:{port}", "--", str(requests), str(length)]
 
@@ -236,8 +236,13 @@ def _requests(count: int) -> tuple[Path, int]:
     return path, length
 
 
-def _wrk() -> str:
-    wrk = shutil.which("wrk")
-    if wrk is None:
+def wrk() -> str:
+    """Where it is.
+
+    Raises:
+        WorkshopError: nowhere.
+    """
+    found = shutil.which("wrk")
+    if found is None:
         raise WorkshopError("wrk is missing (Debian, Ubuntu: apt install wrk)")
-    return wrk
+    return found

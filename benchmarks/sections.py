@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from benchmarks import callbacks, engine, ingest, latency
+from benchmarks import callbacks, engine, ingest, latency, live, reading
 from benchmarks.contenders import HOOKLINE, PEERS, Contender
 from benchmarks.peers.jobs import WAIT_SECONDS
 from benchmarks.report import Table
@@ -33,6 +33,7 @@ class Sizes:
         finished, scheduled: what a filled server holds.
         events: what a server holds beside which webhooks come in, each with its deduplication id.
         connections: that do nothing.
+        watchers: of one job; updates: that each of them gets.
     """
 
     rounds: int = 3
@@ -46,6 +47,8 @@ class Sizes:
     scheduled: int = 2_000
     events: int = 20_000
     connections: int = 1_000
+    watchers: int = 1_000
+    updates: int = 50
     rates: tuple[int, ...] = (1_000,)
 
 
@@ -56,6 +59,7 @@ FULL = Sizes(
     waiting=20_000,
     seconds=10,
     delays=500,
+    updates=500,
     callbacks=5_000,
     finished=1_000_000,
     scheduled=100_000,
@@ -121,6 +125,30 @@ class Bench:
             Table("Enqueued → first line of the handler, idle", columns, rows, "p50 ≤ 2 ms, p99 ≤ 10 ms"),
             Table("Web, worker, receiver, idle", columns, around, "p50 ≤ 8 ms"),
         ], raw
+
+    def updates_reach(self) -> tuple[list[Table], Any]:
+        """From an update to its watchers."""
+        raw, rows = {}, []
+        for count in (1, self.sizes.watchers):
+            found = self._try(f"{count:,} watching", partial(live.reached, count, self.sizes.updates))
+            raw[count] = found and asdict(found)
+            rows.append(
+                [f"{count:,}", "failed", "", "", ""]
+                if found is None
+                else [
+                    f"{count:,}",
+                    f"{found.each.p50:.2f}",
+                    f"{found.each.p99:.2f}",
+                    f"{found.last.p50:.2f}",
+                    f"{found.bytes / 1024:,.0f}" if count > 1 else "",
+                ]
+            )
+        columns = ("watchers", "p50 ms", "p99 ms", "the last one, p50 ms", "KiB each")
+        return [Table("Progress reported → its event at a watcher", columns, rows, "p50 ≤ 20 ms")], raw
+
+    def reads(self) -> tuple[list[Table], Any]:
+        """What is read."""
+        return _together(self._one_job(), self._pages())
 
     # -- engine ----------------------------------------------------------------------------------------------------
 
@@ -252,6 +280,36 @@ class Bench:
         columns = ("", "MB more", "requests/s", "p99 ms")
         return [Table(title, columns, rows, "< 25 MB; the others as fast")], crowd and asdict(crowd)
 
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _one_job(self) -> tuple[list[Table], Any]:
+        with ExitStack() as stack:
+            place = stack.enter_context(engine.filled(HOOKLINE, finished=100, scheduled=0))
+            rounds = self._rounds({
+                "Hookline": partial(reading.hookline, place, self.sizes.seconds),
+                "bare Starlette endpoint": partial(reading.bare, place, self.sizes.seconds),
+            })  # fmt: skip
+        rows = [
+            [name, _number(_median(rate for rate in runs if rate)), _ratio(rounds, name, lambda rate: rate)]
+            for name, runs in rounds.items()
+        ]
+        columns = ("", "answers/s", "Hookline is")
+        return [Table("GET /jobs/{id}, 64 connections", columns, rows, "≥ 0.5 x")], rounds
+
+    def _pages(self) -> tuple[list[Table], Any]:
+        """Out of few and out of many: the same."""
+        rows, raw = [], {}
+        for events in (1_000, self.sizes.events):
+            self._say(f"filling a server: {events:,} events")
+            with engine.filled(HOOKLINE, finished=events, scheduled=0) as place:
+                for query in reading.QUERIES:
+                    delay = self._try(f"{query} of {events:,}", partial(reading.page, place, query))
+                    raw[f"{query} of {events}"] = delay and asdict(delay)
+                    shown = ["failed", ""] if delay is None else [f"{delay.p50:.2f}", f"{delay.p99:.2f}"]
+                    rows.append([f"`GET {query}`", f"{events:,}", *shown])
+        columns = ("", "events", "p50 ms", "p99 ms")
+        return [Table("A page of 50", columns, rows, "≤ 20 ms out of a million")], raw
+
     # -- rounds ----------------------------------------------------------------------------------------------------
 
     def _rounds(
@@ -332,4 +390,6 @@ PARTS: dict[str, Callable[[Bench], tuple[list[Table], Any]]] = {
     "ingest": Bench.webhooks_a_second,
     "callbacks": Bench.callbacks_a_second,
     "latency": Bench.delays,
+    "reading": Bench.reads,
+    "live": Bench.updates_reach,
 }

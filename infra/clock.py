@@ -66,7 +66,9 @@ def rfc3339(moment: datetime) -> str:
     >>> rfc3339(datetime(2026, 11, 21, 20, 41, 11, 123456, tzinfo=UTC))
     '2026-11-21T20:41:11.123Z'
     """
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def wall_milliseconds() -> int:

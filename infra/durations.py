@@ -10,6 +10,7 @@ _UNITS = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
+_WORDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _PATTERN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)", re.ASCII)
 
 
@@ -57,3 +58,25 @@ def milliseconds(duration: timedelta) -> int:
     1500
     """
     return round(duration / timedelta(milliseconds=1))
+
+
+def in_words(duration: timedelta) -> str:
+    """A duration for people: its two largest units.
+
+    >>> [in_words(timedelta(seconds=seconds)) for seconds in (0.0123, 7.26, 75, 7260, 200_000)]
+    ['12 ms', '7.3 s', '1 min 15 s', '2 h 1 min', '2 d 7 h']
+    """
+    seconds = duration.total_seconds()
+    if seconds < 1:
+        return f"{round(max(seconds, 0) * 1000)} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s".replace(".0 ", " ")
+    whole = round(seconds)
+    parts: list[str] = []
+    for unit, size in _WORDS:
+        count, whole = divmod(whole, size)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+        if len(parts) == 2:
+            break
+    return " ".join(filter(None, parts))

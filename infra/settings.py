@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from infra.durations import parse_duration, parse_durations
 from infra.errors import HooklineError
+from infra.rates import parse_rate
 
 Network = IPv4Network | IPv6Network
 Scope = Literal["read", "submit", "operate"]
+ConsoleRole = Literal["viewer", "operator"]
 SCOPES: tuple[Scope, ...] = ("read", "submit", "operate")
 
 
@@ -110,21 +112,8 @@ def _ports(value: str) -> frozenset[int]:
     return frozenset(_whole(1, 65_535)(part) for part in _optional_list(value))
 
 
-def parse_rate(value: str) -> float:
-    """A number a second, from ``30/s``, ``300/10s`` or ``100/m``.
-
-    >>> parse_rate("300/10s")
-    30.0
-    """
-    count, _, every = value.partition("/")
-    try:
-        rate = (
-            _whole(1, 1_000_000)(count)
-            / parse_duration(every if every[:1].isdigit() else f"1{every}").total_seconds()
-        )
-    except (ValueError, ZeroDivisionError):
-        raise ValueError("needs a rate such as 30/s, 300/10s or 100/m") from None
-    return rate
+def _per_second(value: str) -> float:
+    return parse_rate(value).per_second
 
 
 def _api_keys(value: str) -> tuple[ApiKey, ...]:
@@ -143,6 +132,38 @@ def _api_keys(value: str) -> tuple[ApiKey, ...]:
     return tuple(keys)
 
 
+@dataclass(frozen=True, slots=True)
+class ConsoleUser:
+    """Somebody who may use the console.
+
+    Args:
+        password: as argon2 writes its hashes.
+    """
+
+    name: str
+    role: ConsoleRole
+    password: str = field(repr=False)
+
+
+_SHORTEST_PASSWORD = 12
+_NEXT_USER = re.compile(r",\s*(?=[^,:$]+:(?:viewer|operator):)")  # the hashes have commas of their own
+_USER = re.compile(r"([\w.@-]{1,64}):(viewer|operator):(\$argon2(?:id|i|d)\$[\w$=,+/.-]{20,300})", re.ASCII)
+
+
+def _console_users(value: str) -> tuple[ConsoleUser, ...]:
+    found = [_USER.fullmatch(part.strip()) for part in _NEXT_USER.split(value) if part.strip()]
+    users = [ConsoleUser(one[1], cast("ConsoleRole", one[2]), one[3]) for one in found if one is not None]
+    if len(users) < len(found) or len({user.name for user in users}) < len(users):
+        raise ValueError("needs name:viewer:$argon2… or name:operator:$argon2… entries, each name once")
+    return tuple(users)
+
+
+def _password(value: str) -> str:
+    if len(value) < _SHORTEST_PASSWORD:
+        raise ValueError(f"needs at least {_SHORTEST_PASSWORD} characters")
+    return value
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value not in allowed:
@@ -152,10 +173,28 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
-def _public_url(value: str) -> str:
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
+_CLIENT_HEADERS = {
+    "RAILWAY_ENVIRONMENT_NAME": "X-Real-IP",
+    "RAILWAY_ENVIRONMENT": "X-Real-IP",
+    "FLY_APP_NAME": "Fly-Client-IP",
+}
+
+
+def _header(value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        raise ValueError("needs the name of a header, such as X-Real-IP")
+    return value
+
+
+def _url(value: str) -> str:
     if not value.startswith(("https://", "http://")):
         raise ValueError("needs a URL that starts with https:// (or http:// on a laptop)")
-    return value.rstrip("/")
+    return value
+
+
+def _public_url(value: str) -> str:
+    return _url(value).rstrip("/")
 
 
 def setting(
@@ -179,10 +218,20 @@ class Settings:
     """
 
     redis_url: str | None = setting(
-        "REDIS_URL", _text, None, "Redis ≥ 7.0 or Valkey ≥ 7.2: redis://, rediss://, unix://", secret=True
+        "REDIS_URL",
+        _text,
+        None,
+        "Redis ≥ 7.0 or Valkey ≥ 7.2: redis://, rediss://, unix://, sentinel://",
+        secret=True,
     )
     host: str = setting("HOST", _text, "", "address to listen on; empty: every address, IPv4 and IPv6")
     port: int = setting("PORT", _whole(0, 65535), "8000", "port to listen on; 0: any free one")
+    client_header: str | None = setting(
+        "HOOKLINE_CLIENT_HEADER",
+        _header,
+        None,
+        "the header in which the proxy before us, that nobody can go around, tells who called, for the log; X-Real-IP on Railway, Fly-Client-IP on Fly",
+    )
     public_url: str | None = setting(
         "HOOKLINE_PUBLIC_URL",
         _public_url,
@@ -205,6 +254,32 @@ class Settings:
         "",
         "name:key or name:key:read+submit+operate, comma-separated; none: the API is closed",
         secret=True,
+    )
+    console_password: str | None = setting(
+        "HOOKLINE_CONSOLE_PASSWORD",
+        _password,
+        None,
+        "opens the console to one operator, whose name is operator; at least 12 characters; none, and no users: there is no console; made in dev",
+        secret=True,
+    )
+    console_users: tuple[ConsoleUser, ...] = setting(
+        "HOOKLINE_CONSOLE_USERS",
+        _console_users,
+        "",
+        "name:viewer:hash or name:operator:hash, comma-separated; the hash as argon2 writes it",
+        secret=True,
+    )
+    console_session: timedelta = setting(
+        "HOOKLINE_CONSOLE_SESSION",
+        _duration(timedelta(minutes=1)),
+        "12h",
+        "whoever has signed in to the console signs in again after so long",
+    )
+    console_viewers_see: Literal["payloads", "records"] = setting(
+        "HOOKLINE_CONSOLE_VIEWERS_SEE",
+        _choice("payloads", "records"),
+        "payloads",
+        "records: the console shows viewers no payload, header, result or answer",
     )
     sources_file: str = setting(
         "HOOKLINE_SOURCES", _text, "sources.toml", "the sources' file; may be missing"
@@ -289,9 +364,16 @@ class Settings:
     )
     callback_rate: float | None = setting(
         "HOOKLINE_CALLBACK_RATE",
-        parse_rate,
+        _per_second,
         None,
-        "the most that one worker process sends to one host, such as 30/s; not set: 30/s for Make and Zapier, for others no limit until they answer 429",
+        "the most that all worker processes send to one host, such as 30/s; not set: 30/s for Make and Zapier, for others no limit until they answer 429",
+    )
+    alert_url: str | None = setting(
+        "HOOKLINE_ALERT_URL",
+        _url,
+        None,
+        "where troubles are sent, signed with HOOKLINE_CALLBACK_SECRET: once when one begins, once when it ends",
+        secret=True,
     )
     retention: timedelta = setting(
         "HOOKLINE_RETENTION", _duration(timedelta(seconds=1)), "7d", "finished records are kept for so long"
@@ -302,11 +384,101 @@ class Settings:
         "30d",
         "given-up records are kept for so long",
     )
+    files: str | None = setting(
+        "HOOKLINE_FILES",
+        _text,
+        None,
+        "where uploads and artifacts are kept, for webs and workers alike: a directory, or s3://bucket/prefix; .hookline/files in dev",
+    )
+    max_file: int = setting(
+        "HOOKLINE_MAX_FILE", parse_size, "100MiB", "larger uploads get 413, larger artifacts are refused"
+    )
+    file_retention: timedelta = setting(
+        "HOOKLINE_FILE_RETENTION",
+        _duration(timedelta(days=1)),
+        "30d",
+        "uploads and artifacts are kept for so long",
+    )
+    playlists_song_time: timedelta = setting(
+        "PLAYLISTS_SONG_TIME",
+        _duration(timedelta(0)),
+        "0s",
+        "the playlists' handler takes so much longer for a song, as a larger model would",
+    )
+    sales_file: str | None = setting(
+        "REPORTS_SALES", _text, None, "the CSV file of sales that reports are made of; not set: made-up ones"
+    )
+    dropbox_app_key: str | None = setting(
+        "DROPBOX_APP_KEY", _text, None, "reports are uploaded to Dropbox by this app", secret=True
+    )
+    dropbox_app_secret: str | None = setting("DROPBOX_APP_SECRET", _text, None, "its secret", secret=True)
+    dropbox_refresh_token: str | None = setting(
+        "DROPBOX_REFRESH_TOKEN",
+        _text,
+        None,
+        "what the account gave it; without these three, reports are kept as artifacts",
+        secret=True,
+    )
+    dropbox_api_url: str = setting(
+        "DROPBOX_API_URL", _public_url, "https://api.dropboxapi.com", "where Dropbox takes calls"
+    )
+    dropbox_content_url: str = setting(
+        "DROPBOX_CONTENT_URL", _public_url, "https://content.dropboxapi.com", "where it takes files"
+    )
+    smtp_url: str | None = setting(
+        "HOOKLINE_SMTP_URL",
+        _text,
+        None,
+        "handlers send e-mail through it: smtp://user:password@host:587",
+        secret=True,
+    )
+    mail_from: str = setting("HOOKLINE_MAIL_FROM", _text, "hookline@localhost", "whom that e-mail is from")
+    mail_after: timedelta = setting(
+        "HOOKLINE_MAIL_AFTER", _duration(timedelta(0)), "1m", "work that was done sooner is not written about"
+    )
     fireflies_api_key: str | None = setting(
         "FIREFLIES_API_KEY", _text, None, "the Fireflies handler fetches transcripts with it", secret=True
     )
     fireflies_api_url: str = setting(
         "FIREFLIES_API_URL", _public_url, "https://api.fireflies.ai/graphql", "where it fetches them"
+    )
+    fireflies_organisation: str | None = setting(
+        "FIREFLIES_ORGANISATION",
+        _text,
+        None,
+        "whose meetings Fireflies' are: they go on to transcripts.process; not set: they end as minutes",
+    )
+    summaries_wait: timedelta = setting(
+        "SUMMARIES_WAIT",
+        _duration(timedelta(0)),
+        "10s",
+        "a project's or a programme's summary waits so long for more meetings",
+    )
+    embeddings_url: str | None = setting(
+        "EMBEDDINGS_URL",
+        _public_url,
+        None,
+        "what makes vectors of the transcripts' chunks: any server with OpenAI's /v1/embeddings, up to and without /v1; not set: chunks have none",
+    )
+    embeddings_key: str | None = setting("EMBEDDINGS_KEY", _text, None, "its key", secret=True)
+    embeddings_model: str = setting("EMBEDDINGS_MODEL", _text, "text-embedding-3-small", "its model")
+    replicate_api_token: str | None = setting(
+        "REPLICATE_API_TOKEN", _text, None, "recordings are transcribed at Replicate with it", secret=True
+    )
+    replicate_model: str | None = setting(
+        "REPLICATE_MODEL",
+        _text,
+        None,
+        "what does it: owner/name:version of a model that takes audio and gives segments, as openai/whisper does",
+    )
+    replicate_api_url: str = setting(
+        "REPLICATE_API_URL", _public_url, "https://api.replicate.com", "where it is asked"
+    )
+    durability: Literal["everysec", "always"] = setting(
+        "HOOKLINE_DURABILITY",
+        _choice("everysec", "always"),
+        "everysec",
+        "always: 2xx only after the disk has the event; else as Redis is set up",
     )
     log: str = setting(
         "HOOKLINE_LOG", _choice("debug", "info", "warning", "error"), "info", "the least level that is logged"
@@ -335,6 +507,8 @@ class Settings:
             text = environ.get(variable, "")
             if text == "" and variable == "REDIS_URL":
                 text = _redis_fallback(environ)
+            if text == "" and variable == "HOOKLINE_CLIENT_HEADER":
+                text = _client_header_here(environ)
             if text != "":
                 try:
                     values[known.name] = known.metadata["parse"](text)
@@ -351,6 +525,14 @@ def environment() -> dict[str, str]:
 def documented_settings() -> list[Field[Any]]:
     """The fields of `Settings`, for the docs and for the test that compares them."""
     return list(fields(Settings))
+
+
+def _client_header_here(environ: Mapping[str, str]) -> str:
+    """What the proxy of the platform sets that we run on; empty where we know of none."""
+    for variable, header in _CLIENT_HEADERS.items():
+        if environ.get(variable):
+            return header
+    return ""
 
 
 def _redis_fallback(environ: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from infra.durations import parse_duration
 from infra.errors import HooklineError
 from infra.expressions import Document
 from infra.ids import EVENT, JOB, new_suffix
-from infra.ledger.records import DEFAULT_TIMEOUT, Arrival, HandlerEntry
+from infra.ledger.records import DEFAULT_TIMEOUT, Arrival, CallbackFormat, CallbackOptions, HandlerEntry
 from infra.routes import API_SOURCE, DEFAULT_QUEUE, ordering_key_of
 
 _FARTHEST: Final = timedelta(days=365)
@@ -43,6 +43,8 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     payload: Any = None
     queue: str | None = None
     callback_url: str | None = None
+    callback_format: CallbackFormat = CallbackFormat.HOOKLINE
+    callback_events: tuple[Literal["progress"], ...] = ()
     run_in: str | float | None = None
     run_at: datetime | None = None
     idempotency_key: str | None = None
@@ -54,7 +56,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
     @property
     def body(self) -> bytes:
         """The payload as the event's body."""
-        return json.dumps(self.payload, separators=(",", ":"), ensure_ascii=False).encode()
+        return body_of(self.payload)
 
     def due(self, now: datetime) -> datetime | None:
         """When the job may run first; None is at once. For an entry that was checked."""
@@ -90,11 +92,30 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
             run_at=self.due(now),
             ordering_key=self.ordering_key or ordering_key_of(entry, Document(headers={}, body=body)),
             callback_url=self.callback_url,
+            callback_options=CallbackOptions(
+                format=self.callback_format, progress="progress" in self.callback_events
+            ),
             metadata=self.metadata,
             tag=self.tag,
             accepted_by=accepted_by,
             parent=parent,
         )
+
+
+def body_of(payload: Any) -> bytes:
+    """A payload as an event's body."""
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def read_queue(sent: Any) -> str | None:
+    """Check the name of a queue; None is none.
+
+    Raises:
+        SubmissionError: no queue can have it.
+    """
+    if sent is not None and not (isinstance(sent, str) and _QUEUE.fullmatch(sent)):
+        raise SubmissionError("Needs at most 63 letters, digits, - and _", ".queue")
+    return sent
 
 
 def read_submission(sent: Any, *, now: datetime) -> Submission:
@@ -115,8 +136,7 @@ def read_submission(sent: Any, *, now: datetime) -> Submission:
         text = getattr(submission, name)
         if text is not None and not (0 < len(text) <= LONGEST_NAME and text.isprintable()):
             raise SubmissionError(f"Needs 1 to {LONGEST_NAME} printable characters", f".{name}")
-    if submission.queue is not None and not _QUEUE.fullmatch(submission.queue):
-        raise SubmissionError("Needs at most 63 letters, digits, - and _", ".queue")
+    read_queue(submission.queue)
     if not fits(submission.metadata):
         raise SubmissionError(f"Takes at most {MOST_METADATA} bytes", ".metadata")
     _check_time(submission, now)

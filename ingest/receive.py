@@ -2,7 +2,7 @@
 
 No event is parsed before the signature holds, none is answered with 2xx before it is stored, and whoever sends again
 with the same id gets the first ids. One request is one call of `Receive`, from top to bottom; whatever is refused on the
-way is raised as a `Problem`, which `ingest.app` answers and logs. A request that is a provider's question is no event, and
+way is raised as a `Problem`, which `ingest.answers` answers and logs. A request that is a provider's question is no event, and
 is answered instead (`ingest.handshakes`); that is where GET comes in.
 """
 

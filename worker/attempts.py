@@ -10,6 +10,7 @@ from handlers.declaration import Handler
 from handlers.registry import Registry
 from infra.ledger.records import Claim, Failed, Outcome, Released, Retried, Settlement
 from infra.logs import bind
+from infra.metrics import Metrics
 from worker.isolation import Isolation
 from worker.routing import Routing
 
@@ -20,15 +21,17 @@ class Attempt:
     """One execution of one job, from its claim to its outcome.
 
     Attributes:
+        begun: on the loop's clock.
         handler: None where this worker has none for the event.
         stopped: whether the job is no longer ours: it was canceled, or runs elsewhere.
     """
 
-    __slots__ = ("claim", "handler", "stopped", "task")
+    __slots__ = ("begun", "claim", "handler", "stopped", "task")
 
     task: "asyncio.Task[Outcome]"
 
     def __init__(self, claim: Claim, handler: Handler | None) -> None:
+        self.begun = asyncio.get_running_loop().time()
         self.claim = claim
         self.handler = handler
         self.stopped = False
@@ -57,12 +60,14 @@ class Attempts:
         isolation: Isolation,
         routing: Routing,
         *,
+        metrics: Metrics,
         ended: Callable[[Settlement], None],
         fault: Callable[[BaseException], None],
     ) -> None:
         self._registry = registry
         self._isolation = isolation
         self._routing = routing
+        self._metrics = metrics
         self._ended = ended
         self._fault = fault
         self._running: dict[asyncio.Task[Outcome], Attempt] = {}
@@ -141,14 +146,14 @@ class Attempts:
         else:
             outcome = task.result()
         handler = attempt.handler
-        self._ended(
-            Settlement(
-                claim=attempt.claim,
-                outcome=outcome,
-                handler=attempt.name,
-                max_attempts=0 if handler is None else handler.policy.max_attempts,
-            )
+        settlement = Settlement(
+            claim=attempt.claim,
+            outcome=outcome,
+            handler=attempt.name,
+            max_attempts=0 if handler is None else handler.policy.max_attempts,
         )
+        self._metrics.attempted(settlement, asyncio.get_running_loop().time() - attempt.begun)
+        self._ended(settlement)
 
 
 def _word(outcome: Outcome) -> str:

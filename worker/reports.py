@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from infra.clock import Clock, rfc3339
 from infra.ledger.jobs import Report
 from infra.ledger.records import Claim, Progress
+from worker.callbacks.progress import ProgressCallbacks
 
 
 @dataclass(slots=True)
@@ -16,10 +17,15 @@ class _Said:
 
 
 class Reports:
-    """The `Effects` of a worker. Safe from any thread; a job that is not open is not heard."""
+    """The `Effects` of a worker. Safe from any thread, but for `take` and `close`; a job that is not open is not heard.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        callbacks: who tells callers of progress; None: nobody.
+    """
+
+    def __init__(self, clock: Clock, callbacks: ProgressCallbacks | None = None) -> None:
         self._clock = clock
+        self._callbacks = callbacks
         self._lock = threading.Lock()
         self._open: dict[str, Claim] = {}
         self._said: dict[str, _Said] = {}
@@ -37,6 +43,8 @@ class Reports:
                 return None
             del self._open[claim.job_id]
             said = self._said.pop(claim.job_id, None)
+        if self._callbacks is not None:
+            self._callbacks.end(claim)
         return None if said is None else _report(claim, said)
 
     def progress(self, job_id: str, progress: Progress) -> None:
@@ -56,7 +64,12 @@ class Reports:
         """Everything said since the last call."""
         with self._lock:
             said, self._said = self._said, {}
-            return [_report(self._open[job_id], words) for job_id, words in said.items()]
+            reports = [_report(self._open[job_id], words) for job_id, words in said.items()]
+        if self._callbacks is not None:
+            for report in reports:
+                if report.progress is not None:
+                    self._callbacks.tell(report.claim, report.progress)
+        return reports
 
 
 def _report(claim: Claim, said: _Said) -> Report:

@@ -8,7 +8,9 @@ import gc
 import hashlib
 import hmac
 import json
+import os
 import uuid
+from pathlib import Path
 
 import msgspec
 from starlette.applications import Starlette
@@ -52,6 +54,16 @@ class LeanEndpoint:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+
+def answering() -> Starlette:
+    """One that answers GET with the JSON of a file, written anew each time."""
+    answer = json.loads(Path(os.environ["BENCH_ANSWER"]).read_bytes())
+
+    async def endpoint(_: Request) -> JSONResponse:
+        return JSONResponse(answer)
+
+    return Starlette(routes=[Route("/", endpoint)])
 
 
 def plain() -> Starlette:

@@ -12,16 +12,20 @@ from infra.errors import HooklineError
 
 _COMMANDS = {
     "dev": "everything in one terminal, on a laptop",
+    "demo": "a whole system at work, on material made on the spot",
     "web": "the HTTP process",
     "worker": "the worker",
     "serve": "web and worker in one process",
     "send": "send a signed sample event",
     "sources": "the senders that are trusted",
-    "jobs": "look at jobs",
-    "events": "look at events",
-    "callbacks": "look at callbacks, make them again",
+    "jobs": "look at jobs, cancel them, retry them",
+    "events": "look at events, replay them",
+    "callbacks": "look at callbacks, make them again, check receivers",
+    "receivers": "where callbacks go; pause, resume",
     "dead": "what was given up",
+    "replays": "run many jobs again",
     "keys": "new secrets that sign callbacks",
+    "openapi": "the API's description",
     "doctor": "what could lose data, and how to mend it",
 }
 

@@ -6,40 +6,41 @@ from datetime import datetime
 
 import click
 
-from infra.cli.looking import NotFound, look
+from infra.cli.looking import BY, NotFound, listing, look, wanted
+from infra.cli.receiver_check import check_receiver
 from infra.cli.tables import counted, print_facts, print_json, print_table, relative
 from infra.ledger import Ledger
+from infra.ledger.lists import Page, Place, gather
 from infra.ledger.records import CallbackRecord, CallbackStatus, JobRecord
 
-_STATUSES = click.Choice([status.value for status in CallbackStatus])
 _AGAIN = click.Choice([status.value for status in CallbackStatus if status is not CallbackStatus.PENDING])
 
 
 @click.group(name="callbacks")
 def command() -> None:
-    """Look at callbacks, and make them again."""
+    """Look at callbacks, make them again, check who receives them."""
+
+
+command.add_command(check_receiver)
 
 
 @command.command(name="list")
-@click.option("--status", type=_STATUSES, help="Only these.")
-@click.option("--source", help="Only of this source.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def list_callbacks(status: str | None, source: str | None, limit: int, as_json: bool) -> None:
+@listing(CallbackStatus)
+def list_callbacks(limit: int, cursor: Place | None, as_json: bool, **words: str | None) -> None:
     """The newest callbacks, newest first."""
-    from ingest.views import called_view
+    from ingest.views import called_view, page_view
 
-    async def read(ledger: Ledger) -> tuple[list[JobRecord], datetime]:
-        return await newest_called(
-            ledger, status=status, source=source, limit=limit
-        ), await ledger.reading.now()
+    filter_ = wanted(CallbackStatus, **words)
 
-    jobs, now = look(read)
+    async def read(ledger: Ledger) -> tuple[Page[JobRecord], datetime]:
+        return await gather(ledger.lists.callbacks, filter_, limit, cursor), await ledger.reading.now()
+
+    page, now = look(read)
     if as_json:
-        print_json({"items": [called_view(job) for job in jobs]})
-    elif jobs:
+        print_json(page_view(page, called_view))
+    elif page.items:
         columns = ("callback", "status", "source", "attempts", "created", "url", "reason")
-        print_table(columns, (_row(callback, job, now) for callback, job in _called(jobs)))
+        print_table(columns, (_row(callback, job, now) for callback, job in _called(page.items)))
     else:
         click.echo("no callbacks")
 
@@ -89,28 +90,9 @@ def redeliver_callbacks(
     click.echo(f"{counted(again, 'callback')} redelivered")
 
 
-async def newest_called(
-    ledger: Ledger, *, status: str | None, source: str | None, limit: int | None
-) -> list[JobRecord]:
-    """The jobs of the newest callbacks; all of them without a limit."""
-    found: list[JobRecord] = []
-    place = None
-    while limit is None or len(found) < limit:
-        jobs, place = await ledger.reading.callbacks(
-            status=None if status is None else CallbackStatus(status),
-            source=source,
-            limit=100 if limit is None else min(100, limit - len(found)),
-            after=place,
-        )
-        found += jobs
-        if place is None:
-            break
-    return found
-
-
 async def _ids(ledger: Ledger, *, status: str | None, source: str | None) -> list[str]:
-    jobs = await newest_called(ledger, status=status, source=source, limit=None)
-    return [callback.id for callback, _ in _called(jobs)]
+    page = await gather(ledger.lists.callbacks, wanted(CallbackStatus, status=status, source=source))
+    return [callback.id for callback, _ in _called(page.items)]
 
 
 async def _redeliver(ledger: Ledger, ids: Sequence[str], *, rate: int) -> int:
@@ -121,14 +103,14 @@ async def _redeliver(ledger: Ledger, ids: Sequence[str], *, rate: int) -> int:
         if first:
             await asyncio.sleep(1)
         jobs = await ledger.reading.called(oldest_first[first : first + rate])
-        again += sum(await ledger.callbacks.redeliver([job for job in jobs if job is not None]))
+        again += sum(await ledger.callbacks.redeliver([job for job in jobs if job is not None], by=BY))
     return again
 
 
 def _redeliver_one(callback_id: str) -> None:
     async def again(ledger: Ledger) -> bool | None:
         (job,) = await ledger.reading.called([callback_id])
-        return None if job is None else (await ledger.callbacks.redeliver([job]))[0]
+        return None if job is None else (await ledger.callbacks.redeliver([job], by=BY))[0]
 
     done = look(again)
     if done is None:

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import click
 
-from infra.cli.callbacks import newest_called
-from infra.cli.looking import look, newest
+from infra.cli.looking import look
 from infra.cli.tables import print_json, print_table, relative
 from infra.ledger import Ledger
+from infra.ledger.lists import Filter, gather
 from infra.ledger.records import CallbackStatus, JobRecord, JobStatus
 
 
@@ -28,20 +28,18 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def list_dead(source: str | None, limit: int, as_json: bool) -> None:
     """Jobs that failed, and callbacks that no receiver took; the newest of each first."""
-    from ingest.views import called_view, job_view
+    from ingest.views import called_view, listed_job_view
 
     async def read(ledger: Ledger) -> tuple[list[JobRecord], list[JobRecord], datetime]:
-        failed = await newest(
-            lambda number: ledger.reading.jobs(source=source, limit=number),
-            lambda job: job.status is JobStatus.FAILED and source in (None, job.source),
-            limit,
+        failed = await gather(ledger.lists.jobs, Filter(status=JobStatus.FAILED, source=source), limit)
+        called = await gather(
+            ledger.lists.callbacks, Filter(status=CallbackStatus.DEAD, source=source), limit
         )
-        called = await newest_called(ledger, status=CallbackStatus.DEAD, source=source, limit=limit)
-        return failed, called, await ledger.reading.now()
+        return failed.items, called.items, await ledger.reading.now()
 
     failed, called, now = look(read)
     if as_json:
-        jobs = [{"kind": "job", **job_view(job, None, operator=True)} for job in failed]
+        jobs = [{"kind": "job", **listed_job_view(job)} for job in failed]
         print_json({"items": [*jobs, *({"kind": "callback", **called_view(job)} for job in called)]})
     elif failed or called:
         rows = [*(_job_row(job, now) for job in failed), *(_callback_row(job, now) for job in called)]

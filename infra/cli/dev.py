@@ -14,7 +14,8 @@ from watchfiles import PythonFilter, watch
 from infra import logs
 from infra.cli.background import serving
 from infra.cli.children import Children
-from infra.cli.demo import Demo
+from infra.cli.demos.fireflies import Demo
+from infra.cli.demos.stage import wait_until_ready
 from infra.cli.dev_state import STATE, dev_environment, read_dotenv, shared
 from infra.cli.inbox import PATH, Arrived, create_inbox
 from infra.cli.standins.fireflies import API_KEY, FirefliesStandIn
@@ -82,7 +83,7 @@ def _run(console: Console, stack: ExitStack, *, with_demo: bool, reload: bool) -
         demo = Demo(
             web=web, secret=secret.split(",")[0], settings=settings, meeting_id=meeting_id, console=console
         )
-        demo.wait_until_ready()
+        wait_until_ready(web)
         demo.send()
     _watch(console, children, reload=reload)
 
@@ -107,6 +108,11 @@ def _greet(console: Console, web: str, inbox: str, environ: dict[str, str], *, s
     console.print(f"hooks      POST {web}/hooks/fireflies", highlight=False, soft_wrap=True)
     console.print(
         f"jobs       POST {web}/jobs     Authorization: Bearer {api_key}", highlight=False, soft_wrap=True
+    )
+    console.print(
+        f"console    {web}/console/     password {environ['HOOKLINE_CONSOLE_PASSWORD']}",
+        highlight=False,
+        soft_wrap=True,
     )
     console.print(f"callbacks  arrive at {inbox} and are shown here", highlight=False, soft_wrap=True)
     speaks = (

@@ -79,6 +79,7 @@ def made_up(directory: Path) -> dict[str, str]:
         "HOOKLINE_CALLBACK_SECRET": new_whsec(secrets.token_bytes),
         "HOOKLINE_API_KEYS": f"dev:{secrets.token_urlsafe(24)}",
         "SOURCE_FIREFLIES_SECRET": secrets.token_hex(16),
+        "HOOKLINE_CONSOLE_PASSWORD": secrets.token_urlsafe(12),
     }
     if not fresh.keys() <= kept.keys():
         kept = fresh | kept
@@ -95,7 +96,11 @@ def dev_environment(given: Mapping[str, str], directory: Path) -> dict[str, str]
     """
     environ = (
         made_up(directory)
-        | {"HOOKLINE_CALLBACK_ALLOW": _LOOPBACK, "HOOKLINE_LOG_FORMAT": "console"}
+        | {
+            "HOOKLINE_CALLBACK_ALLOW": _LOOPBACK,
+            "HOOKLINE_FILES": str(directory / "files"),
+            "HOOKLINE_LOG_FORMAT": "console",
+        }
         | dict(given)
     )
     if "FIREFLIES_SECRET" in environ and "SOURCE_FIREFLIES_SECRET" not in given:

@@ -11,7 +11,7 @@ from types import FrameType
 from uvicorn import Config, Server
 
 from infra.errors import HooklineError
-from ingest.connection import Connection
+from ingest.connection import MOST_MESSAGE_BYTES, Connection, SocketConnection
 
 _BACKLOG = 2048
 
@@ -72,7 +72,9 @@ def server_config(app: object, *, workers: int = 1, factory: bool = False) -> Co
         proxy_headers=False,
         server_header=False,
         http=Connection,
-        ws="none",
+        ws=SocketConnection,
+        ws_max_size=MOST_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=10,
         timeout_keep_alive=75,
     )

@@ -10,6 +10,7 @@ from hashlib import sha1
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import quote_plus
 from uuid import UUID
 
 from infra.clock import rfc3339, unix_milliseconds
@@ -17,6 +18,7 @@ from infra.clock import rfc3339, unix_milliseconds
 _DEFAULT = '{"id": "$id", "type": "$type", "created_at": "$now"}'
 _DEFAULT_TYPE = "sample"
 _JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ def sample(
     *,
     type: str | None = None,  # noqa: A002 - the contract's word
     body: bytes | None = None,
+    form: bool = False,
     now: datetime,
     suffix: str,
 ) -> Sample:
@@ -51,6 +54,7 @@ def sample(
         provider: a name in the provider table; one without a sample of its own gets ``{"id", "type", "created_at"}``.
         type: of the event; left out: what that provider sends most.
         body: sent as it is, instead of the sample.
+        form: whether the sample is to be a form.
         now: when it happened.
         suffix: a ULID, from `infra.ids.new_suffix`; what tells one event from another.
 
@@ -72,13 +76,13 @@ def sample(
         "seconds": str(unix_milliseconds(now) // 1000),
         "milliseconds": str(unix_milliseconds(now)),
     }
-    headers = {"Content-Type": entry.get("content_type", _JSON)}
+    headers = {"Content-Type": _FORM if form else entry.get("content_type", _JSON)}
     if "type_header" in entry:
         headers[entry["type_header"]] = type_
     headers |= {name: Template(text).substitute(values) for name, text in entry.get("headers", {}).items()}
     if body is None:
-        escaped = values | {"type": json.dumps(type_)[1:-1]}
-        text = entry.get("types", {}).get(type_, entry.get("body", _DEFAULT))
+        escaped = values | {"type": quote_plus(type_) if form else json.dumps(type_)[1:-1]}
+        text = entry["form"] if form else entry.get("types", {}).get(type_, entry.get("body", _DEFAULT))
         body = Template(text).substitute(escaped).encode("utf-8")
     return Sample(body, headers)
 

@@ -82,7 +82,7 @@ class Sender:
             click.UsageError: the secret can only verify, or the body has not the shape that is signed.
         """
         suffix, now = new_suffix(), clock.now()
-        made = sample(self.provider, type=type, body=body, now=now, suffix=suffix)
+        made = sample(self.provider, type=type, body=body, form=self.scheme.form, now=now, suffix=suffix)
         try:
             signed = self.scheme.sign_request(
                 made.body, self.keys, now=now, message_id=f"msg_{suffix}", url=signed_url

@@ -35,7 +35,7 @@ def list_sources(as_json: bool) -> None:
     elif views:
         columns = ("source", "provider", "secret", "queue", "callback", "address")
         rows = [
-            (view["name"], view["provider"], "set" if view["has_secret"] else "missing", view["queue"],
+            (view["name"], view["provider"], _secret(view), view["queue"],
              view["callback"] or "-", view["address"])
             for view in views
         ]  # fmt: skip
@@ -60,10 +60,11 @@ def show_source(name: str, as_json: bool) -> None:
             ("source", view["name"]),
             ("provider", view["provider"]),
             ("address", view["address"]),
-            ("secret", "set" if view["has_secret"] else "missing: everything is refused"),
+            ("secret", _secret(view, "missing: everything is refused")),
             ("scheme", view["scheme"]),
             ("covers", view["covers"]),
             ("queue", view["queue"]),
+            ("rate", view["rate"]),
             ("callback", view["callback"]),
             ("tag", view["tag"]),
         ]
@@ -123,9 +124,11 @@ def source_view(source: Source, settings: Settings) -> dict[str, Any]:
         "provider": source.provider,
         "address": f"{settings.public_url or ''}/hooks/{source.name}",
         "has_secret": bool(source.secrets),
+        "needs_secret": source.scheme.needs_secret,
         "scheme": source.scheme.summary,
         "covers": source.scheme.covers,
         "queue": source.queue,
+        "rate": None if source.rate is None else str(source.rate),
         "callback": None if source.callback_url is None else _callback(source.callback_url),
         "tag": source.tag,
     }
@@ -143,10 +146,16 @@ def _named(name: str, sources: Sources) -> Source:
     return source
 
 
+def _secret(view: dict[str, Any], missing: str = "missing") -> str:
+    if view["has_secret"]:
+        return "set"
+    return missing if view["needs_secret"] else "not needed"
+
+
 def _callback(expression: Expression) -> str:
     if "header" in expression.locations:
         return "from a header"
-    if "json" in expression.locations:
+    if expression.locations:
         return "from the body"
     address = expression.evaluate(Document(headers={}, body=b"")) or ""
     return urlsplit(address).hostname or "a fixed address"

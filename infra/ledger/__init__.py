@@ -8,29 +8,57 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
+from infra.ledger.admissions import Admissions
+from infra.ledger.batches import Batches
 from infra.ledger.callbacks import Callbacks
+from infra.ledger.desk import Desk
+from infra.ledger.durations import Durations
 from infra.ledger.events import Events
+from infra.ledger.histories import Histories
 from infra.ledger.jobs import Jobs
+from infra.ledger.lists import Lists
+from infra.ledger.live import Live
+from infra.ledger.measures import Measures
+from infra.ledger.overview import Overview
+from infra.ledger.pausing import Pausing
 from infra.ledger.reading import Reading
+from infra.ledger.receivers import Receivers
 from infra.ledger.refusals import Refusals
+from infra.ledger.replays import Replays
 from infra.ledger.scripts import LedgerError, Scripts
 from infra.ledger.seal import Seal
+from infra.ledger.steering import Steering
 from infra.ledger.steps import Steps
 from infra.ledger.ticks import Ticks
+from infra.ledger.troubles import Troubles
 from infra.ledger.workers import Workers
 from infra.settings import Settings
 
 __all__ = [
+    "Admissions",
+    "Batches",
     "Callbacks",
+    "Desk",
+    "Durations",
     "Events",
+    "Histories",
     "Jobs",
     "Ledger",
     "LedgerError",
+    "Lists",
+    "Live",
+    "Measures",
+    "Overview",
+    "Pausing",
     "Reading",
+    "Receivers",
     "Refusals",
+    "Replays",
     "Seal",
+    "Steering",
     "Steps",
     "Ticks",
+    "Troubles",
     "Workers",
 ]
 
@@ -55,13 +83,27 @@ class Ledger:
         scripts = Scripts(redis)
         self.redis = redis
         self.reading = Reading(redis, seal)
+        self.lists = Lists(redis, seal)
+        self.histories = Histories(redis, seal)
+        self.overview = Overview(redis, seal)
+        self.durations = Durations(redis, seal)
+        self.live = Live(redis, self.reading)
         self.events = Events(scripts, seal, dedup_window=dedup_window)
         self.jobs = Jobs(scripts, seal, retention=retention, dead_retention=dead_retention)
         self.workers = Workers(scripts)
         self.steps = Steps(redis, seal, scripts)
         self.ticks = Ticks(redis, seal, scripts)
-        self.callbacks = Callbacks(scripts, self.reading)
+        self.receivers = Receivers(redis, seal)
+        self.callbacks = Callbacks(scripts, seal, self.receivers)
+        self.pausing = Pausing(scripts, self.receivers, self.callbacks)
+        self.batches = Batches(redis, seal, retention=dead_retention)
+        self.steering = Steering(redis, seal)
+        self.replays = Replays(redis, seal, retention=dead_retention)
         self.refusals = Refusals(redis, seal, scripts)
+        self.admissions = Admissions(scripts)
+        self.measures = Measures(redis, seal, scripts)
+        self.troubles = Troubles(redis, seal, scripts)
+        self.desk = Desk(redis, seal, scripts)
 
     @classmethod
     def of(cls, redis: Redis, settings: Settings) -> "Ledger":

@@ -18,9 +18,14 @@ class Events:
         self._seal = seal
         self._dedup_window = dedup_window
 
-    def dedicated(self) -> "Events":
-        """The same over a connection of its own, one batch at a time; to be closed."""
-        return Events(self._scripts.dedicated(), self._seal, dedup_window=self._dedup_window)
+    def dedicated(self, *, fsynced: bool = False) -> "Events":
+        """The same over a connection of its own, one batch at a time; to be closed.
+
+        Args:
+            fsynced: what is accepted is on the server's disk.
+        """
+        scripts = self._scripts.dedicated(fsynced=fsynced)
+        return Events(scripts, self._seal, dedup_window=self._dedup_window)
 
     async def aclose(self) -> None:
         """Close the connection, if it is its own."""

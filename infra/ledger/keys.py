@@ -46,7 +46,9 @@ CALLBACKS = "hookline:callbacks"  # sorted set of callback ids, by the milliseco
 CALLBACKS_AS = "hookline:callbacks:"  # the same for one status, by the millisecond at which it was reached
 OUTBOX = "hookline:outbox"  # sorted set of pending callbacks, by the millisecond at which they are due
 RECEIVER = "hookline:receiver:"  # hash of one receiver: url, seen, taken, failing, error, paused, reason
-RECEIVERS = "hookline:receivers"  # sorted set of receivers' ids, by the millisecond at which each was last noted
+RECEIVERS = (
+    "hookline:receivers"  # sorted set of receivers' ids, by the millisecond at which each was last noted
+)
 PAUSED = "hookline:receivers:paused"  # those of them that are paused, by the millisecond since which
 THROTTLED = "hookline:throttled"  # sorted set of the hosts that answered 429, by the millisecond of the last
 STEPS = "hookline:steps:"  # hash of what one job's attempts keep for the next: steps, jobs they made, waits
@@ -74,8 +76,12 @@ PULSE = "hookline:pulse:"  # hash for one hour, or one day: what was counted in 
 METRICS = "hookline:metrics"  # hash: what all processes have counted, by series
 MEASURED = "hookline:measured:"  # string: the last sequence that one process has counted with; expires
 TURN = "hookline:turn:"  # string: which worker does, for now, what one of all does once in a while; expires
-FAILURES = "hookline:failures"  # hash of groups of failed attempts: counts, moments, a job, what they share (JSON)
-TROUBLES = "hookline:troubles"  # hash: what is wrong, or has ended untold: id, moments, whether it was told, facts
+FAILURES = (
+    "hookline:failures"  # hash of groups of failed attempts: counts, moments, a job, what they share (JSON)
+)
+TROUBLES = (
+    "hookline:troubles"  # hash: what is wrong, or has ended untold: id, moments, whether it was told, facts
+)
 HISTORY = "hookline:history"  # hash: how much of each kind came in each hour, how long the queues were
 COUNTS = "hookline:counts"  # hash of counters: quarantined, rebuilt, set_aside
 QUARANTINE = "hookline:quarantine"  # hash: what was put aside, and why

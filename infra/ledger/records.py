@@ -39,6 +39,41 @@ class CallbackStatus(StrEnum):
     DEAD = "dead"
 
 
+class CallbackFormat(StrEnum):
+    """What the body of a callback is."""
+
+    HOOKLINE = "hookline"
+    """The contract's JSON."""
+    CLOUDEVENTS = "cloudevents"
+    """CloudEvents 1.0 in structured mode, around the same data."""
+    RESULT = "result"
+    """The handler's result, and nothing around it."""
+
+
+class CallbackOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a job's caller wants to be called back. A struct: a job's birth holds what is not as usual, under these names.
+
+    Args:
+        progress: whether it is told of progress too.
+        max_body: bytes; a result that makes the body larger is replaced by a link. None: what `infra.bounds` says.
+    """
+
+    format: CallbackFormat = CallbackFormat.HOOKLINE
+    progress: bool = False
+    max_body: int | None = None
+
+
+AS_USUAL = CallbackOptions()
+
+
+class ReceiverStatus(StrEnum):
+    """Where a receiver stands; nothing is sent to one that is `PAUSED`."""
+
+    ACTIVE = "active"
+    FAILING = "failing"
+    PAUSED = "paused"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorInfo:
     """What went wrong in an attempt, as callbacks and the API show it: never a traceback.
@@ -71,6 +106,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         metadata: what the caller wants echoed in the callback.
         accepted_by: the name of the API key, for ``POST /jobs``.
         parent: the id of the job whose handler made this one.
+        replay_of: the id of the event that this one is an edited replay of.
     """
 
     event_id: str
@@ -89,10 +125,12 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     ordering_key: str | None = None
     callback_url: str | None = None
     callback_refusal: str | None = None
+    callback_options: CallbackOptions = AS_USUAL
     metadata: Mapping[str, Any] = {}
     tag: str | None = None
     accepted_by: str | None = None
     parent: str | None = None
+    replay_of: str | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +152,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         crashes: how many earlier executions ended with their worker.
         claimed_at: when it was given out, on Redis's clock.
         callback: what its callback is once it ends, as sealed; None without one.
+        progress_url: where its progress is told; None: nowhere.
     """
 
     job_id: str
@@ -134,6 +173,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     tag: str | None = None
     provider_event_id: str | None = None
     callback: CallbackStatus | None = None
+    callback_options: CallbackOptions = AS_USUAL
+    progress_url: str | None = None
 
     @property
     def failures_before(self) -> int:
@@ -235,13 +276,23 @@ class Progress:
     stage: str | None = None
     item: str | None = None
 
+    @property
+    def percent(self) -> float | None:
+        """From 0 to 100; None where no total was told.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRecord:
+        >>> Progress(current=1, total=3).percent, Progress(current=4, total=3).percent, Progress(current=4).percent
+        (33.3, 100.0, None)
+        """
+        return None if not self.total else round(100 * min(max(self.current / self.total, 0.0), 1.0), 1)
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One execution that ended, as kept in RQ's result stream.
 
     Args:
+        number: from 1 in each round.
         outcome: ``finished``, ``failed``, ``retried``, ``canceled`` or ``crashed``.
+        round: 1, until an operator has the failed job run again.
     """
 
     number: int
@@ -250,6 +301,37 @@ class AttemptRecord:
     started_at: datetime
     ended_at: datetime
     error: ErrorInfo | None = None
+    round: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRound:
+    """How a round ended, which failed, for otherwise there would be no other.
+
+    Args:
+        last: the entry of the job's result stream that it ended with.
+        attempts: how many it took.
+    """
+
+    last: tuple[int, int]
+    attempts: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: ErrorInfo | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Something that was done to a job by hand.
+
+    Args:
+        act: ``cancel``, ``retry``, ``replay`` or ``redeliver``.
+        by: the name of an API key, ``link``, ``command line``, or the id of a bulk replay.
+    """
+
+    at: datetime
+    act: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,8 +368,13 @@ class CallbackRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventRecord:
-    """An event as it was accepted, and the jobs made of it."""
+class EventSummary:
+    """What is known of an event besides its body.
+
+    Args:
+        size: of the body, in bytes.
+        jobs: made of it, the oldest first.
+    """
 
     id: str
     source: str
@@ -295,7 +382,7 @@ class EventRecord:
     received_at: datetime
     content_type: str
     headers: Mapping[str, str]
-    body: bytes
+    size: int
     provider_event_id: str | None
     metadata: Mapping[str, Any]
     tag: str | None
@@ -304,11 +391,22 @@ class EventRecord:
     duplicates: int
     differing_duplicates: int
     wait_key: str | None = None
+    replay_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobRecord:
-    """A job as it stands, with what it knows of its event."""
+class EventRecord(EventSummary):
+    """An event as it was accepted, and the jobs made of it."""
+
+    body: bytes
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as it stands, with what it knows of its event. A struct, as `Claim` is one: whoever polls has one made.
+
+    Args:
+        attempts: of all its rounds, as far as they are kept; `attempt` counts those of the present one.
+    """
 
     id: str
     event_id: str
@@ -334,6 +432,8 @@ class JobRecord:
     started_at: datetime | None
     ended_at: datetime | None
     parent: str | None = None
+    tag: str | None = None
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,8 +444,8 @@ class DueCallback:
         token: compared when its attempt is recorded.
         attempts: how many POSTs were made before.
         earlier: how many of those before it was redelivered; the schedule counts from there.
-        url: as sealed at acceptance.
-        job: the job it tells of, as it stands.
+        url: as sealed at acceptance, as are the `options`.
+        job: the job it tells of, as it stands: what a callback needs of it.
     """
 
     id: str
@@ -353,6 +453,7 @@ class DueCallback:
     attempts: int
     url: str
     job: JobRecord
+    options: CallbackOptions = AS_USUAL
     earlier: int = 0
 
 
@@ -363,10 +464,35 @@ class Delivery:
     Args:
         status: ``pending`` with `retry_after` set, or a final one.
         reason: why it is blocked or dead.
+        sent: False where nothing went out for a reason of ours, which says nothing of the receiver.
     """
 
     callback: DueCallback
     attempt: CallbackAttempt
     status: CallbackStatus
     retry_after: timedelta | None = None
+    reason: str | None = None
+    sent: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverRecord:
+    """A receiver that callbacks went to: a URL without its query.
+
+    Args:
+        seen_at: when it was last noted, to the minute.
+        taken_at: when it last took a callback, to the minute; None: never.
+        failing_since: since when it has taken none; None: it takes them.
+        error: what went wrong last, in words.
+        reason: why it is paused: ``failing``, ``gone`` (it said 410) or ``operator``.
+    """
+
+    id: str
+    url: str
+    status: ReceiverStatus
+    seen_at: datetime | None = None
+    taken_at: datetime | None = None
+    failing_since: datetime | None = None
+    error: str | None = None
+    paused_at: datetime | None = None
     reason: str | None = None

@@ -21,6 +21,7 @@ from infra.ledger.records import (
     DEFAULT_TIMEOUT,
     Arrival,
     CallbackAttempt,
+    CallbackOptions,
     CallbackStatus,
     ErrorInfo,
     HandlerEntry,
@@ -41,6 +42,17 @@ class Story(NamedTuple):
     def callback(self) -> CallbackStatus | None:
         """What the job's callback is when the job ends; None without a callback URL."""
         return CallbackStatus(self.birth["callback"]) if "callback" in self.birth else None
+
+    @property
+    def callback_options(self) -> CallbackOptions:
+        """How its caller wants to be called back."""
+        return msgspec.convert(self.birth, CallbackOptions)
+
+    @property
+    def progress_url(self) -> str | None:
+        """Where its progress is told; None: nowhere."""
+        asked = self.birth.get("progress") and self.callback is CallbackStatus.PENDING
+        return self.birth["url"] if asked else None
 
 
 _COMPACT: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -120,6 +132,7 @@ def head_of(arrival: Arrival, *, body: str) -> bytes:
         "metadata": dict(arrival.metadata) or None,
         "accepted_by": arrival.accepted_by,
         "parent": arrival.parent,
+        "replay_of": arrival.replay_of,
     }
     return written({name: value for name, value in told.items() if value is not None})
 
@@ -138,6 +151,7 @@ def birth_of(arrival: Arrival) -> bytes:
         birth["callback"] = CallbackStatus.BLOCKED if arrival.callback_refusal else CallbackStatus.PENDING
         birth["url"] = arrival.callback_url
         birth["refusal"] = arrival.callback_refusal
+        birth |= msgspec.to_builtins(arrival.callback_options)
     return written(birth)
 
 

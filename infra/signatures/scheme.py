@@ -75,6 +75,11 @@ class Scheme(Protocol):
         return False
 
     @property
+    def form(self) -> bool:
+        """Whether it reads the signature from the body as from a form."""
+        return False
+
+    @property
     def needs_url(self) -> bool:
         """Whether the URL is signed, so that our public URL must be known."""
         return False

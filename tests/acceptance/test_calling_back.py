@@ -68,6 +68,7 @@ def test_the_body_and_the_headers_are_as_promised(house: System, inbox: Inbox) -
 
 
 def test_a_changed_body_does_not_verify(house: System, inbox: Inbox) -> None:
+    """A108."""
     submit(house, inbox.url("changed"))
     (post,) = inbox.wait_for("changed")
     forged = type(post)(post.path, post.headers, post.body.replace(b'"result"', b'"resul7"'), post.at)
@@ -103,7 +104,7 @@ def test_a_refused_callback_is_repeated_with_the_same_id_and_a_fresh_signature(
 def test_each_attempt_has_the_timestamp_and_the_signature_of_its_own_moment(
     house: System, inbox: Inbox
 ) -> None:
-    """So that a receiver's tolerance holds for a late attempt."""
+    """A108, so that a receiver's tolerance holds for a late attempt."""
     submit(house, inbox.answer("stamps", Answer(500, before=lambda: time.sleep(1.1))))
     first, second = inbox.wait_for("stamps", 2)
     assert int(second.headers["webhook-timestamp"]) > int(first.headers["webhook-timestamp"])

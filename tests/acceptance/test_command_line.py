@@ -35,6 +35,7 @@ def idle(tmp_path: Path) -> Iterator[System]:
 def test_a_wrong_setting_stops_the_start(
     idle: System, command: str, variable: str, value: str, said: str
 ) -> None:
+    """A085."""
     process = idle.run("hookline", command, said=f"hookline: {said}", **{variable: value})
     assert process.process.wait(10) == 1
     assert len(process.output().splitlines()) == 1

@@ -51,6 +51,7 @@ def test_the_demo_shows_a_verified_callback(dev: Callable[..., Spawned]) -> None
 
     assert "X-Hub-Signature".lower() in output
     assert "a stand-in that answers as Fireflies documents" in output
+    assert re.search(r"console    http://\S+/console/     password \S{12,}", output)
     assert '"event_type": "meeting.summarized"' in output
     assert "Write the migration guide" in output
     assert "Traceback" not in output

@@ -35,6 +35,7 @@ def request_of(house: System, case: Case, *, generation: int = 0) -> httpx.Reque
 
 @each(DEFAULTS)
 def test_a_sample_is_accepted_and_one_by_another_secret_is_not(house: System, case: Case) -> None:
+    """A003."""
     accepted = house.http.send(request_of(house, case))
     assert accepted.is_success, accepted.text  # 200 where the sender wants an answer of its own
     refused = house.http.send(request_of(house, case, generation=1))

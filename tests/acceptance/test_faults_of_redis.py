@@ -79,7 +79,7 @@ def test_mangled_records_of_rqs_are_rebuilt_and_their_neighbours_never_notice(
 
 
 def test_a_changed_event_costs_its_own_job_alone(system: System, wait_until: Callable[..., Any]) -> None:
-    """The seal: what a worker acts on is what a trusted process wrote (design, "Trust")."""
+    """A102, the seal: what a worker acts on is what a trusted process wrote (design, "Trust")."""
     jobs = queued(system, 5)
     forged = {jobs[1]: "body", jobs[3]: "head"}
     for job_id, field in forged.items():

@@ -116,7 +116,7 @@ HEAD = b"POST /hooks/acme HTTP/1.1\r\nHost: a\r\n"
 def test_slow_clients_are_let_go_and_slow_nobody_down(
     house: System, wait_until: Callable[..., Any], count: int, head: bytes, limit: float, code: bytes
 ) -> None:
-    """F77, F78: headers, or a body, that come byte by byte."""
+    """F77, F78, A040: headers, or a body, that come byte by byte."""
     alone = sending_takes(house)
     with dripping(house, count, head) as ended:
         assert sending_takes(house) <= 3 * alone + 0.05

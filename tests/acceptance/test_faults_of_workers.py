@@ -164,9 +164,8 @@ def test_a_job_that_kills_its_worker_three_times_is_given_up_and_called_back(
     assert len(inbox.posts("poison")) == 1
     runs = Counter(run.job_id for run in system.runs() if run.job_id in good)
     assert max(runs.values()) <= 3
-    assert (
-        sum(count > 1 for count in runs.values()) <= 2 * 3
-    )  # those that ran beside it, the first time and the second
+    # Those that ran beside it, and those whose end was on its way to Redis, the first time and the second.
+    assert sum(count > 1 for count in runs.values()) <= 2 * (3 + 4)
 
 
 def test_a_worker_that_slept_while_jobs_fell_due_takes_none_of_them_again(
@@ -389,7 +388,7 @@ def test_a_deploy_loses_nothing_and_runs_nothing_twice(
 def test_a_web_process_lets_a_request_end_before_it_stops(
     system: System, wait_until: Callable[..., Any]
 ) -> None:
-    """F04: who waits for a job still gets an answer; the exit code is that of an orderly end."""
+    """F04: who waits for a job gets its receipt, and the stop does not wait for the job; the exit code is that of an orderly end."""
     system.worker()
     (web, _) = system.started
     answers: list[int] = []
@@ -402,12 +401,10 @@ def test_a_web_process_lets_a_request_end_before_it_stops(
     wait_until(system.runs)
 
     web.process.send_signal(signal.SIGTERM)
-    web.wait_for_output("Shutting down")
-    system.open_gate("web")
-
     assert web.process.wait(10) == 0
     waiting.join()
-    assert answers == [200]
+    assert answers == [202]
+    system.open_gate("web")
 
 
 def test_a_web_process_of_several_stops_with_all_of_them(

@@ -38,7 +38,7 @@ def test_every_line_of_every_process_is_json_with_a_level_and_without_secrets(
     lines: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines()]
     assert {type(line["message"]) for line in lines} == {str}
     assert {line["level"] for line in lines} <= {"debug", "info", "warn", "error"}
-    assert {"uvicorn.error", "worker.attempts", "ingest.app"} <= {line["logger"] for line in lines}
+    assert {"uvicorn.error", "worker.attempts", "ingest.answers"} <= {line["logger"] for line in lines}
     attempts = [line for line in lines if line.get("job") == told["job_id"] and "attempt" in line]
     assert {line["attempt"] for line in attempts} >= {1, 2, 3}
     assert {line["event"] for line in attempts if "event" in line} == {told["event_id"]}

@@ -76,6 +76,7 @@ def test_a_canceled_job_stops_and_its_worker_goes_on(
 
 
 def test_rqs_stop_command_cancels_the_job(system: System, wait_until: Callable[..., Any]) -> None:
+    """A100."""
     worker = system.worker()
     job_id = begun(system, wait_until, "gated")
 
@@ -89,6 +90,7 @@ def test_rqs_stop_command_cancels_the_job(system: System, wait_until: Callable[.
 def test_rqs_shutdown_command_stops_the_worker_in_order(
     system: System, wait_until: Callable[..., Any]
 ) -> None:
+    """A100."""
     worker = system.worker()
     job_id = begun(system, wait_until, "gated")
 
@@ -103,6 +105,7 @@ def test_rqs_shutdown_command_stops_the_worker_in_order(
 def test_rqs_kill_horse_command_fails_what_child_processes_run(
     system: System, wait_until: Callable[..., Any]
 ) -> None:
+    """A100."""
     worker = system.worker()
     in_the_loop = begun(system, wait_until, "gated")
     in_a_child = begun(system, wait_until, "gated-child")

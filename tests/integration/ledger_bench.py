@@ -11,6 +11,7 @@ import redis.asyncio
 
 from infra.ids import EVENT, JOB, new_suffix
 from infra.ledger import Ledger, Seal, keys
+from infra.ledger.lists import Filter, gather
 from infra.ledger.records import (
     Arrival,
     CallbackAttempt,
@@ -142,6 +143,10 @@ class Bench:
         assert record is not None
         return record
 
+    async def jobs(self, limit: int | None = None, **wanted: Any) -> list[JobRecord]:
+        """The newest jobs that are wanted, as lists give them."""
+        return (await gather(self.ledger.lists.jobs, Filter(**wanted), limit)).items
+
     async def status(self, one: Arrival | Claim | str) -> JobStatus:
         """Where a job stands."""
         return (await self.job(one)).status
@@ -151,16 +156,25 @@ class Bench:
         found, _ = await self.ledger.callbacks.due(sender, sequence=next(self.sequences), most=100, hold=hold)
         return found
 
-    async def record(self, due: DueCallback, status: CallbackStatus, **changes: Any) -> None:
-        """Keep what became of a POST."""
+    async def record(
+        self,
+        due: DueCallback,
+        status: CallbackStatus,
+        *,
+        http_status: int = 500,
+        error: str | None = None,
+        **changes: Any,
+    ) -> list[str]:
+        """Keep what became of a POST. Returns the receivers that are paused for it."""
         attempt = CallbackAttempt(
             number=due.attempts + 1,
             at=datetime(2026, 11, 21, tzinfo=UTC),
             duration=timedelta(milliseconds=80),
-            status=204 if status is CallbackStatus.DELIVERED else 500,
+            status=204 if status is CallbackStatus.DELIVERED else http_status,
             reply="thanks",
+            error=error,
         )
-        await self.ledger.callbacks.record(
+        return await self.ledger.callbacks.record(
             [Delivery(callback=due, attempt=attempt, status=status, **changes)]
         )
 

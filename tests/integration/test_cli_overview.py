@@ -53,7 +53,19 @@ def test_live_workers_are_told_with_their_queues(ledger_store: Store) -> None:
             await asyncio.sleep(0.001)
         return found
 
-    assert within(ledger_store, work) == [LiveWorker("w1", "box", ("high", "low"))]
+    (worker,) = within(ledger_store, work)
+    assert (worker.name, worker.host, worker.queues, worker.busy) == ("w1", "box", ("high", "low"), 0)
+    assert worker.seen_at is not None
+
+
+def test_a_worker_is_busy_with_what_it_holds(ledger_store: Store) -> None:
+    async def work(ledger: Ledger, overview: Overview) -> list[LiveWorker]:
+        await ledger.events.accept([arrival(), arrival()])
+        lease = timedelta(minutes=1)
+        await ledger.jobs.claim("w1", sequence=1, slots=9, queues=["default"], lease=lease)
+        return await overview.workers()
+
+    assert [(worker.name, worker.busy) for worker in within(ledger_store, work)] == [("w1", 2)]
 
 
 def test_the_head_of_a_queue_tells_since_when_it_waits(ledger_store: Store) -> None:

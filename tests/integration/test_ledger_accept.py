@@ -222,7 +222,7 @@ def test_any_type_and_tag_can_be_found_again(ledger_store: Store, text: str) -> 
     async def scenario(bench: Bench) -> None:
         event = await bench.accept(type=text, tag=text, provider_event_id=text, metadata={"said": text})
         await bench.accept(type="another")
-        assert [job.id for job in await bench.ledger.reading.jobs(type=text)] == [event.job_id]
+        assert [job.id for job in await bench.jobs(type=text)] == [event.job_id]
         (receipt,) = await bench.ledger.events.accept([arrival(type=text, provider_event_id=text)])
         assert (receipt.duplicate, receipt.same_body) == (True, True)
         claim = next(claim for claim in await bench.claim() if claim.job_id == event.job_id)

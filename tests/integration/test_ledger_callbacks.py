@@ -2,13 +2,19 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from infra.ledger import keys
-from infra.ledger.reading import SEARCHED, Place
-from infra.ledger.records import CallbackAttempt, CallbackRecord, CallbackStatus, DueCallback, JobRecord
+from infra.ledger.records import (
+    CallbackAttempt,
+    CallbackFormat,
+    CallbackOptions,
+    CallbackRecord,
+    CallbackStatus,
+    DueCallback,
+    JobRecord,
+)
 from tests.conftest import Store
 from tests.integration.ledger_bench import CALLBACK_URL, FINISHED, HOUR, NOW, Bench, arrival, on
 
@@ -48,7 +54,20 @@ def test_a_due_callback_is_leased_to_one_sender(ledger_store: Store) -> None:
     on(ledger_store, scenario)
 
 
+def test_a_callback_comes_with_how_its_caller_wants_it(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        options = CallbackOptions(format=CallbackFormat.CLOUDEVENTS, progress=True)
+        claim = await bench.take(callback_url=CALLBACK_URL, callback_options=options)
+        assert (claim.progress_url, claim.callback_options) == (CALLBACK_URL, options)
+        await bench.settle(FINISHED, claim)
+        assert (await due_one(bench)).options == options
+
+    on(ledger_store, scenario)
+
+
 def test_many_senders_share_what_is_due(ledger_store: Store) -> None:
+    """F71: what one holds, no other gets."""
+
     async def scenario(bench: Bench) -> None:
         await bench.accept(*(arrival(callback_url=CALLBACK_URL) for _ in range(60)))
         await bench.run_all()
@@ -338,86 +357,16 @@ def test_before_its_job_has_ended_there_is_nothing_to_redeliver(ledger_store: St
     on(ledger_store, scenario)
 
 
-def test_an_earlier_rounds_callback_is_not_made_again(ledger_store: Store) -> None:
+def test_an_earlier_rounds_callback_is_made_again_and_tells_of_that_round(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         await ended(bench)
         due = await due_one(bench)
         await bench.record(due, CallbackStatus.DEAD)
         job = await told(bench, due)
-        await bench.client.hset(keys.JOB + job.id, "round", "2")
-        assert await bench.ledger.reading.called([due.id]) == [None]
-        assert await bench.ledger.callbacks.redeliver([job]) == [False]
-        assert await bench.due() == []
-
-    on(ledger_store, scenario)
-
-
-# -- listed ------------------------------------------------------------------------------------------------------------
-
-
-async def pages(bench: Bench, *, limit: int, **narrowed: Any) -> list[list[str]]:
-    """The ids of the jobs of all callbacks, page by page."""
-    found, after = [], None
-    while True:
-        jobs, after = await bench.ledger.reading.callbacks(limit=limit, after=after, **narrowed)
-        found.append([job.id for job in jobs])
-        if after is None:
-            return found
-        after = Place.read(str(after))
-
-
-def test_callbacks_are_listed_newest_first_page_by_page(ledger_store: Store) -> None:
-    async def scenario(bench: Bench) -> None:
-        await bench.accept(*(arrival() for _ in range(3)))
-        for _ in range(2):
-            await bench.accept(*(arrival(callback_url=CALLBACK_URL) for _ in range(60)))
-        ran = await bench.run_all()
-        newest = await ended(bench)
-        found = await pages(bench, limit=50)
-        assert [len(page) for page in found] == [50, 50, 21]
-        assert found[0][0] == newest
-        listed = [job_id for page in found for job_id in page]
-        assert len(set(listed)) == 121
-        assert set(listed) <= {*ran, newest}
-
-    on(ledger_store, scenario)
-
-
-def test_a_list_is_narrowed_by_status_and_source(ledger_store: Store) -> None:
-    async def scenario(bench: Bench) -> None:
-        dead = await ended(bench)
-        await bench.record(await due_one(bench), CallbackStatus.DEAD)
-        await bench.accept(callback_url=CALLBACK_URL, source="other")
-        (other,) = await bench.run_all()
-        assert await pages(bench, limit=9, status=CallbackStatus.DEAD) == [[dead]]
-        assert await pages(bench, limit=9, source="other") == [[other]]
-        assert await pages(bench, limit=9, status=CallbackStatus.DEAD, source="other") == [[]]
-
-    on(ledger_store, scenario)
-
-
-def test_a_callback_whose_seal_is_broken_is_not_listed(ledger_store: Store) -> None:
-    async def scenario(bench: Bench) -> None:
-        forged, sound = await ended(bench), await ended(bench)
-        event = keys.EVENT + "evt_" + forged[4:]
-        birth = await bench.client.hget(event, f"job:{forged}")
-        await bench.client.hset(
-            event, f"job:{forged}", birth.replace(b"receiver.example", b"attacker.example")
-        )
-        assert await pages(bench, limit=9) == [[sound]]
-        assert await bench.ledger.reading.called([f"cb_{forged[4:]}"]) == [None]
-
-    on(ledger_store, scenario)
-
-
-def test_a_page_says_where_it_stopped_to_look(ledger_store: Store) -> None:
-    async def scenario(bench: Bench) -> None:
-        await bench.client.zadd(
-            keys.CALLBACKS, {f"cb_{number}": number for number in range(1, SEARCHED + 60)}
-        )
-        jobs, after = await bench.ledger.reading.callbacks(limit=5)
-        assert (jobs, after) == ([], Place(60, "cb_60"))
-        assert await bench.ledger.reading.callbacks(limit=5, after=after) == ([], None)
+        await bench.client.hset(keys.JOB + job.id, mapping={"round": "2", "status": "started"})
+        assert await bench.ledger.callbacks.redeliver([job]) == [True]
+        again = await due_one(bench)
+        assert (again.id, again.job.round) == (due.id, 1)
 
     on(ledger_store, scenario)
 

@@ -328,7 +328,7 @@ def test_many_outcomes_are_settled_in_one_turn(ledger_store: Store) -> None:
         await bench.accept(*(arrival() for _ in range(100)))
         claims = await bench.claim() + await bench.claim()
         await bench.settle(FINISHED, *claims)
-        assert {job.status for job in await bench.ledger.reading.jobs(limit=500)} == {JobStatus.FINISHED}
+        assert {job.status for job in await bench.jobs(limit=500)} == {JobStatus.FINISHED}
 
     on(ledger_store, scenario)
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from infra.embedded import EmbeddedServer
 from infra.ledger import Ledger, Seal, keys
+from infra.ledger.bulk import ReplayPage
 from infra.ledger.jobs import Report
 from infra.ledger.records import (
     Arrival,
@@ -27,12 +28,15 @@ from infra.ledger.records import (
     Progress,
     Waiting,
 )
+from infra.ledger.troubles import Failures, Place
 from infra.ledger.wire import limits_of
+from infra.rates import Rate
 from infra.redis_client import connect, connect_sync
 from tests.conftest import Store
 from tests.integration.ledger_bench import (
     CALLBACK_URL,
     ERROR,
+    FAILED,
     FINISHED,
     HANDLER,
     NOW,
@@ -45,6 +49,7 @@ from tests.integration.ledger_bench import (
 )
 
 DAY = timedelta(days=1)
+WRONG = Place(handler=HANDLER, type="KeyError", place="taking.py:3")
 MANIFEST = [HandlerEntry(source="acme", type="*", handler=HANDLER)]
 
 
@@ -66,6 +71,7 @@ def numbered(number: int, **changes: Any) -> Arrival:
     RUNNING, RUNNING_TOO, ORPHANED, QUEUED, QUEUED_TOO, SCHEDULED, CALLING, LEASED, ENDED, LOW,
     HEAD, IN_LINE, PLACED, WITHOUT_PLACE, WAITS, ARRIVING,
 ) = range(1, 17)  # fmt: skip
+BULK_REPLAY = f"rep_{suffix(1)}"
 LIMITED = HandlerEntry(source="limited", type="*", handler="handlers.limited:one", concurrency=1)
 
 
@@ -112,6 +118,7 @@ async def build(bench: Bench) -> World:
     await bench.accept(numbered(QUEUED), numbered(QUEUED_TOO), numbered(LOW, queue="low"))
     await bench.accept(numbered(SCHEDULED, run_at=datetime(2020, 1, 1, tzinfo=UTC)))
     await bench.die("w3")
+    await direct("plan", BULK_REPLAY, 2, "by", "ops", f"job_{suffix(ENDED)}")(bench, World([], leased, {}))
     found = await bench.client.keys("*")
     dump = {key: (await bench.client.dump(key), max(0, await bench.client.pttl(key))) for key in found}
     return World(running, leased, dump)
@@ -159,6 +166,38 @@ async def _redeliver(bench: Bench, world: World) -> None:
     await bench.ledger.callbacks.redeliver([world.leased.job])
 
 
+async def _retry(bench: Bench, world: World) -> None:
+    claim = world.running[0]
+    await bench.settle(FAILED, claim)
+    (job,) = await bench.ledger.reading.jobs_of([claim.job_id])
+    if job is not None:
+        await bench.ledger.steering.retry(job, by="ops")
+
+
+async def _replay(bench: Bench, world: World) -> None:
+    origin = await bench.ledger.steering.origin(f"evt_{suffix(ENDED)}", [f"job_{suffix(ENDED)}"])
+    if origin is not None:
+        again = f"job_{suffix(ARRIVING)}"
+        await bench.ledger.steering.replay(origin, again, by="ops", queue=None, entry=None)
+
+
+async def _proceed(bench: Bench, world: World) -> None:
+    page = await bench.ledger.replays.proceed("w1", sequence=1)
+    if isinstance(page, ReplayPage):
+        await bench.ledger.replays.run(page)
+    await bench.ledger.replays.proceed("w1", sequence=2)
+
+
+async def _fail_to_deliver(bench: Bench, world: World) -> None:
+    """A failure is noted of the receiver, which is new."""
+    await bench.record(world.leased, CallbackStatus.PENDING, retry_after=NOW)
+
+
+async def _resume(bench: Bench, world: World) -> None:
+    await bench.ledger.pausing.pause("https://paused.example/")
+    await bench.ledger.pausing.resume("https://paused.example/")
+
+
 async def _retire(bench: Bench, world: World) -> None:
     ledger = Ledger(bench.client, seal=Seal(["a key"]), retention=NOW, dead_retention=NOW)
     await ledger.jobs.retire()
@@ -184,17 +223,43 @@ ACTS: dict[str, Act] = {
     "cancel": lambda bench, world: bench.ledger.jobs.cancel(world.running[0].job_id),
     "cancel one that waits": lambda bench, world: bench.ledger.jobs.cancel(f"job_{suffix(WAITS)}"),
     "cancel one in line": lambda bench, world: bench.ledger.jobs.cancel(f"job_{suffix(IN_LINE)}"),
+    "batch": direct("batch", f"bat_{suffix(1)}", "sealed", 1000),
+    "retry by hand": _retry,
+    "replay": _replay,
+    "plan": direct("plan", f"rep_{suffix(2)}", 2, "by", "ops", f"job_{suffix(ENDED)}"),
+    "proceed": _proceed,
+    "halt": lambda bench, world: bench.ledger.replays.halt(BULK_REPLAY, by="ops"),
     "promote": lambda bench, world: bench.ledger.jobs.promote(QUEUES),
     "take_over": lambda bench, world: bench.ledger.jobs.take_over(),
     "quarantine": direct("quarantine", "w1", "RUNNING", "TOKEN", "changed"),
     "renew": lambda bench, world: bench.renew("w1", lease=DAY, manifest=MANIFEST),
     "depart": lambda bench, world: bench.ledger.workers.depart("w1", queues=QUEUES),
+    "look": lambda bench, world: bench.ledger.reading.jobs_of(
+        [f"job_{suffix(number)}" for number in range(RUNNING, ARRIVING)], positions=True
+    ),
     "manifests": lambda bench, world: bench.ledger.workers.manifests(),
     "due": lambda bench, world: bench.due("s2", hold=NOW),
     "deliver": lambda bench, world: bench.record(world.leased, CallbackStatus.DELIVERED),
+    "deliver in vain": _fail_to_deliver,
+    "neighbours": lambda bench, world: bench.ledger.callbacks.neighbours(),
+    "pause": lambda bench, world: bench.ledger.pausing.pause("https://paused.example/"),
+    "resume": _resume,
     "postpone": lambda bench, world: bench.ledger.callbacks.postpone([world.leased], NOW),
     "redeliver": _redeliver,
     "refuse": lambda bench, world: bench.ledger.refusals.keep("acme", b"a sample"),
+    "audit": lambda bench, world: bench.ledger.desk.note(by="ada", act="retry", on="job_1", client=""),
+    "sign_out": lambda bench, world: bench.ledger.desk.sign_out(
+        "1", expires=datetime(2100, 1, 1, tzinfo=UTC)
+    ),
+    "measure": lambda bench, world: bench.ledger.measures.add("w1", 2, {"[]": 1}),
+    "turn": lambda bench, world: bench.ledger.troubles.take_turn("watch", "w1", length=DAY),
+    "group": lambda bench, world: bench.ledger.troubles.note({WRONG: Failures("m", "job_1", 1, 1)}),
+    "trouble": lambda bench, world: bench.ledger.troubles.compare({"no-worker": {"what": "none"}}),
+    "told": direct("told", "no-worker", "trouble_1", "began"),
+    "remember": lambda bench, world: bench.ledger.troubles.remember({"queue:high": [1]}),
+    "admit": lambda bench, world: bench.ledger.admissions.admit(
+        "acme", Rate(5, timedelta(seconds=1)), wanted=1
+    ),
     "patrol": lambda bench, world: bench.ledger.jobs.patrol(),
     "sweep": direct("sweep", 100, 0),
     "sweep_callbacks": direct("sweep_callbacks", 100),
@@ -359,9 +424,7 @@ async def check(bench: Bench, key: str, act: str) -> None:
     }.get(act, set())
     due = {one.id for one in await bench.due("s9", hold=NOW)}
     numbers = range(RUNNING, ARRIVING)
-    jobs = await bench.ledger.reading.jobs_of(
-        [(f"job_{suffix(number)}", f"evt_{suffix(number)}") for number in numbers]
-    )
+    jobs = await bench.ledger.reading.jobs_of([f"job_{suffix(number)}" for number in numbers])
     for number, job in zip(numbers, jobs, strict=True):
         if number in absent or suffix(number) in key:
             continue
@@ -372,7 +435,7 @@ async def check(bench: Bench, key: str, act: str) -> None:
             delivered = number == LEASED and job.callback.status is CallbackStatus.DELIVERED
             assert delivered or f"cb_{suffix(number)}" in due, (number, "is not called back")
     reading = bench.ledger.reading
-    for look in (reading.jobs, reading.queues, reading.quarantined, bench.ledger.workers.manifests):
+    for look in (bench.jobs, reading.queues, reading.quarantined, bench.ledger.workers.manifests):
         await look()
     for number in numbers:
         if suffix(number) in key:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.ids import JOB, new_suffix, suffix_after
 from infra.ledger import keys
 from infra.ledger.records import CallbackStatus, Claim, DueCallback, HandlerEntry, Ignored, Outcome
 from infra.ledger.wire import limits_of
@@ -69,7 +70,25 @@ class History:
     async def cancel(self, choice: int) -> None:
         jobs = sorted(await self.bench.client.zrange(keys.JOBS, 0, -1))
         if jobs:
-            await self.bench.ledger.jobs.cancel(jobs[choice % len(jobs)].decode())
+            await self.bench.ledger.jobs.cancel(jobs[choice % len(jobs)].decode(), by="ops")
+
+    async def retry(self, choice: int) -> None:
+        """Whatever state a job is in: what has not failed is refused."""
+        if (job_id := await self._any_job(choice)) is not None:
+            await self.bench.ledger.steering.retry(await self.bench.job(job_id), by="ops")
+
+    async def replay(self, choice: int) -> None:
+        """The same new id now and then: it is made once."""
+        if (job_id := await self._any_job(choice)) is not None:
+            event_id = (await self.bench.job(job_id)).event_id
+            origin = await self.bench.ledger.steering.origin(event_id, [job_id])
+            assert origin is not None
+            made = JOB + (suffix_after(event_id, seed="again") if choice % 2 else new_suffix())
+            await self.bench.ledger.steering.replay(origin, made, by="ops", queue=None, entry=None)
+
+    async def _any_job(self, choice: int) -> str | None:
+        jobs = sorted(set(await self.bench.client.zrange(keys.JOBS, 0, -1)) - {b"-"})
+        return jobs[choice % len(jobs)].decode() if jobs else None
 
     async def lose_worker(self, choice: int) -> None:
         await self.bench.die(WORKERS[choice % 2])
@@ -106,6 +125,8 @@ STEPS: tuple[Callable[[History, int], Awaitable[None]], ...] = (
     History.claim,
     History.settle,
     History.cancel,
+    History.retry,
+    History.replay,
     History.lose_worker,
     History.look,
     History.take_callbacks,
@@ -153,11 +174,20 @@ async def check(bench: Bench) -> None:
             started += 1
             assert await client.sismember(f"{keys.RUNNING}{token.rpartition('-')[0]}", job_id)
         job = await bench.job(job_id)
-        kept = await client.hgetall(f"{keys.CALLBACK}cb_{job_id[4:]}")
         ended = status in ("finished", "failed", "canceled") and record.get(b"outcome") != b"ignored"
-        assert bool(kept) == (ended and job.callback is not None), job_id
-        if kept and kept[b"status"] == b"pending":
-            pending.add(f"cb_{job_id[4:]}".encode())
+        birth = await bench.client.hget(f"{keys.EVENT}{job.event_id}", f"job:{job_id}")
+        for number in range(1, job.round + 1):
+            callback_id = f"cb_{job_id[4:]}" + (f"-{number}" if number > 1 else "")
+            kept = await client.hgetall(keys.CALLBACK + callback_id)
+            over = number < job.round or ended
+            assert bool(kept) == (over and b'"callback"' in birth), callback_id
+            (told,) = await bench.ledger.reading.called([callback_id])
+            if kept:
+                assert told is not None
+                assert (told.status == "failed") if number < job.round else (told.status == job.status)
+            if kept and kept[b"status"] == b"pending":
+                pending.add(callback_id.encode())
+        assert not await client.exists(f"{keys.CALLBACK}cb_{job_id[4:]}-{job.round + 1}")
     assert await client.zcard(f"{keys.STARTED}default") == started
     assert sum([await client.scard(f"{keys.RUNNING}{worker}") for worker in WORKERS]) == started
     assert set(await client.zrange(keys.OUTBOX, 0, -1)) == pending

@@ -403,9 +403,7 @@ def test_the_work_goes_on_after_everything_but_the_events_was_lost(ledger_store:
         for key in set(await bench.client.keys("*")) - kept:
             await bench.client.delete(key)
         await bench.sweep()
-        assert [job.id for job in await bench.ledger.reading.jobs(source="acme", type="order.paid")] == [
-            event.job_id
-        ]
+        assert [job.id for job in await bench.jobs(source="acme", type="order.paid")] == [event.job_id]
         assert await bench.run_all() == [event.job_id]
 
     on(ledger_store, scenario)

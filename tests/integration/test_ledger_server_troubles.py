@@ -155,8 +155,8 @@ def test_a_step_happens_whole_or_not_at_all(
             pass
         await bench.sweep()
         await bench.run_all()
-        assert {job.status for job in await bench.ledger.reading.jobs()} == {JobStatus.FINISHED}
-        assert {waiting.job_id, other.job_id} <= {job.id for job in await bench.ledger.reading.jobs()}
+        assert {job.status for job in await bench.jobs()} == {JobStatus.FINISHED}
+        assert {waiting.job_id, other.job_id} <= {job.id for job in await bench.jobs()}
         if step == "accept":
             assert not confirmed
 

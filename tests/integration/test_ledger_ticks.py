@@ -38,7 +38,7 @@ class At:
 
 
 async def made(bench: Bench) -> list[JobRecord]:
-    return list(reversed(await bench.ledger.reading.jobs(source="schedule")))
+    return list(reversed(await bench.jobs(source="schedule")))
 
 
 async def look(bench: Bench, now: datetime, registry: Registry | None = None) -> timedelta:

@@ -15,7 +15,8 @@ from handlers.registry import default_registry
 from infra.cli import hookline
 from infra.redis_client import memory
 from infra.settings import Settings, documented_settings
-from ingest.app import create_app
+from ingest.addresses import addresses
+from ingest.parts import assemble
 from ingest.sources import Sources, load_sources
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +52,8 @@ def routes() -> list[str]:
     """The path of every route of the web process."""
     client = memory().asynchronous
     settings = Settings.load({"HOOKLINE_SECRET_KEY": "any"})
-    app = create_app(settings, Sources({}), connect=lambda: client, connect_waiting=lambda: client)
-    return [route.path for route in app.routes if isinstance(route, Route)]
+    parts = assemble(settings, Sources({}), connect=lambda: client, connect_waiting=lambda: client)
+    return [route.path for route in addresses(parts) if isinstance(route, Route)]
 
 
 def commands() -> list[str]:
@@ -180,7 +181,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    text = text_of(ROOT / "docs" / "guide.md")
+    text = text_of(ROOT / "docs" / "api.md")
     assert routes()
     assert [path for path in routes() if not re.search(rf"`(GET|POST) {re.escape(path)}`", text)] == []
 
@@ -223,7 +224,7 @@ def test_what_is_said_to_be_proven_has_its_test() -> None:
     named = re.findall(r"\b(test_\w+)`", text_of(ROOT / "docs" / "guarantees.md"))
     written = {
         name
-        for file in ROOT.glob("tests/*/test_*.py")
+        for file in ROOT.glob("tests/**/test_*.py")
         for name in re.findall(r"^def (test_\w+)", text_of(file), re.MULTILINE)
     }
     assert named

@@ -1,9 +1,10 @@
--- Stands before every script, behind the table K of key names.
+-- Stands before every script. `K.job` and the like are replaced by the names in infra/ledger/keys.py.
 
 local FAR = '4102444800'           -- 2100-01-01: RQ's own clean-up must never find a started job expired
 local LIVE_KEPT = 10000            -- changes that the live stream keeps, about
 local ATTEMPTS_KEPT = '20'         -- entries of a job's result stream
 local CORRUPT_KEPT = '2592000'     -- seconds that a key which was set aside stays: 30 days
+local ACTS_KEPT = '50'             -- what was done to one job by hand
 local QUARANTINE_KEPT = 1000       -- entries of the quarantine's list
 local WOKEN_AT_ONCE = 1000         -- jobs that one event wakes, at the most
 local MARK = '-'                   -- member with score 0 of the sets that walks stand on: without it, the set was lost
@@ -87,6 +88,13 @@ local function set_aside(key)
   redis.call('RENAME', key, aside)
   redis.call('EXPIRE', aside, CORRUPT_KEPT)
   redis.call('SET', K.cursor .. 'rebuild', '0')
+end
+
+-- What a key holds, for scripts that change nothing: one of the wrong kind holds nothing, and is left to those that need it.
+local function peek(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if failed(reply) then tells_of_key(reply) return false end
+  return reply
 end
 
 -- Run a command on a key (its first argument); a key that can't take it is set aside and the command run again.
@@ -261,6 +269,13 @@ local function stop_waiting(job, key)
   put('HDEL', K.job .. job, 'waiting')
 end
 
+-- Note who did what to a job, for its timeline.
+local function note_act(job, act, by)
+  if by == '' then return end
+  put('RPUSH', K.acts .. job, cjson.encode({act = act, by = by, at = now}))
+  redis.call('LTRIM', K.acts .. job, '-' .. ACTS_KEPT, '-1')
+end
+
 -- Records that can't be used.
 
 -- Note that something was put aside. The list is for people and bounded; the counter counts on.
@@ -296,13 +311,16 @@ local function birth_of(event, job)
   return nil
 end
 
+-- The event of a job whose record does not tell it.
+local function home_of(job) return event_of(job, fields(K.replayed, job)[1]) end
+
 -- RQ's record of a job, made anew from the event, which is the truth. Returns the event's id, the queue and when it may
 -- run, or nil with the job quarantined.
 local function rebuild(job, named)
   local event = event_of(job, named)
   local born = is_job(job) and birth_of(event, job)
-  if not born and named then
-    event = event_of(job)
+  if not born then
+    event = home_of(job)
     born = is_job(job) and birth_of(event, job)
   end
   if not born then
@@ -316,6 +334,8 @@ local function rebuild(job, named)
     'data', '["worker.entry.run",null,["' .. job .. '"],{}]', 'event', event,
     'attempt', whole(natural(known[2], 0)), 'crashes', whole(natural(known[3], 0)))
   if type(born.line) == 'string' then redis.call('HSET', K.job .. job, 'line', born.line) end
+  local round = fields(K.event .. event, 'round:' .. job)[1]
+  if round then redis.call('HSET', K.job .. job, 'round', round) end
   free_place(job, known[4])
   count(K.counts, 'rebuilt', 1)
   return event, born.queue, tonumber(born.run_at) or 0
@@ -343,6 +363,11 @@ local function keep_attempt(job, kind, worker, number, started, result, trace, e
 end
 
 local function callback_of(job, round) return 'cb_' .. string.sub(job, 5) .. (round > 1 and '-' .. whole(round) or '') end
+
+-- A change of a callback, as watchers see it.
+local function callback_change(id, status)
+  return '{"job_id":"job_' .. string.match(id, '^cb_(%w+)') .. '","callback":{"id":"' .. id .. '","status":"' .. status .. '"}}'
+end
 
 -- The outbox entry of a job that has ended. Its id follows from the job's, so that the same end can't be told twice.
 local function queue_callback(job, state, round)

@@ -52,8 +52,8 @@ local function take(job, popped)
     record = fields(K.job .. job, 'status', 'event', 'origin', 'attempt', 'crashes', 'created_at')
   end
   local told = fields(K.event .. event, 'head', 'body', 'job:' .. job)
-  if not told[3] and record[2] then   -- the record names another's event
-    event = event_of(job)
+  if not told[3] then   -- the record names another's event, or none
+    event = home_of(job)
     told = fields(K.event .. event, 'head', 'body', 'job:' .. job)
   end
   if not (told[1] and told[2] and told[3]) then

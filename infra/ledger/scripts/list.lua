@@ -17,13 +17,6 @@ local PAGE = 100
 local MOST_KINDS = 50
 local REGISTRIES = {finished = K.finished, failed = K.failed, canceled = K.canceled, scheduled = K.scheduled, started = K.started}
 
--- What a key holds; a key of the wrong kind holds nothing, and is left to the scripts that need it.
-local function seen(command, key, ...)
-  local reply = redis.pcall(command, key, ...)
-  if failed(reply) then tells_of_key(reply) return false end
-  return reply
-end
-
 -- Walks and their indices.
 
 local function of_status()
@@ -33,7 +26,7 @@ local function of_status()
   if wanted.status == 'ignored' then return {K.ignored} end
   if wanted.queue ~= '' then return {REGISTRIES[wanted.status] .. wanted.queue} end
   local indices = {}
-  for _, key in ipairs(seen('SMEMBERS', K.queues) or {}) do
+  for _, key in ipairs(peek('SMEMBERS', K.queues) or {}) do
     indices[#indices + 1] = REGISTRIES[wanted.status] .. string.sub(key, #K.queue + 1)
   end
   return indices
@@ -42,7 +35,7 @@ end
 local function of_kind()
   if what == 'callbacks' or wanted.source .. wanted.type == '' then return nil end
   local indices = {}
-  for _, kind in ipairs(seen('SMEMBERS', K.kinds) or {}) do
+  for _, kind in ipairs(peek('SMEMBERS', K.kinds) or {}) do
     local source, type = string.match(kind, '^([^:]*):(.*)$')   -- no source has a colon in its name, a type may have
     if (wanted.source == '' or wanted.source == source) and (wanted.type == '' or wanted.type == type) then
       indices[#indices + 1] = K.jobs_of .. kind
@@ -57,7 +50,7 @@ local function size(name, indices)
   local count = 0
   for _, index in ipairs(indices) do
     local bounded = by_creation(name) and what ~= 'callbacks'
-    count = count + (seen('ZCOUNT', index, bounded and since and whole(since) or '-inf', bounded and before and '(' .. whole(before) or '+inf') or 0)
+    count = count + (peek('ZCOUNT', index, bounded and since and whole(since) or '-inf', bounded and before and '(' .. whole(before) or '+inf') or 0)
   end
   return count
 end
@@ -80,17 +73,17 @@ local function is_behind(score, member, place)
 end
 
 local function behind(index, place)
-  if not place[1] then return seen('ZRANGE', index, '0', whole(PAGE - 1), 'REV', 'WITHSCORES') or {} end
-  if tonumber(place[2] ~= '' and seen('ZSCORE', index, place[2]) or nil) == place[1] then
-    local rank = seen('ZREVRANK', index, place[2])
-    return seen('ZRANGE', index, whole(rank + 1), whole(rank + PAGE), 'REV', 'WITHSCORES') or {}
+  if not place[1] then return peek('ZRANGE', index, '0', whole(PAGE - 1), 'REV', 'WITHSCORES') or {} end
+  if tonumber(place[2] ~= '' and peek('ZSCORE', index, place[2]) or nil) == place[1] then
+    local rank = peek('ZREVRANK', index, place[2])
+    return peek('ZRANGE', index, whole(rank + 1), whole(rank + PAGE), 'REV', 'WITHSCORES') or {}
   end
   local score, found = string.format('%.17g', place[1]), {}
-  local ties = place[2] ~= '' and seen('ZRANGE', index, score, score, 'BYSCORE', 'REV') or {}
+  local ties = place[2] ~= '' and peek('ZRANGE', index, score, score, 'BYSCORE', 'REV') or {}
   for _, member in ipairs(ties) do
     if member < place[2] then found[#found + 1] = member; found[#found + 1] = score end
   end
-  local older = seen('ZRANGE', index, '(' .. score, '-inf', 'BYSCORE', 'REV', 'LIMIT', '0', whole(PAGE), 'WITHSCORES') or {}
+  local older = peek('ZRANGE', index, '(' .. score, '-inf', 'BYSCORE', 'REV', 'LIMIT', '0', whole(PAGE), 'WITHSCORES') or {}
   for _, part in ipairs(older) do found[#found + 1] = part end
   return found
 end
@@ -124,7 +117,7 @@ end
 
 local function is_of(event)
   if wanted.tag == '' and (walk == 'kind' or wanted.source .. wanted.type == '') then return true end
-  local told = seen('HMGET', K.event .. event, 'head')
+  local told = peek('HMGET', K.event .. event, 'head')
   local known = select(2, known_of(told and told[1] or nil))
   if not known then return false end
   for _, name in ipairs({'source', 'type', 'tag'}) do
@@ -141,7 +134,7 @@ end
 -- An event is listed where its first job is; or, if a status or a queue is asked for, where the newest is, which has it.
 local function stands_for(job, event)
   local newest = wanted.status .. wanted.queue ~= ''
-  for _, name in ipairs(seen('HKEYS', K.event .. event) or {}) do
+  for _, name in ipairs(peek('HKEYS', K.event .. event) or {}) do
     local other = string.match(name, '^job:(.*)$')
     if other and ((newest and other > job) or (not newest and other < job)) then return false end
   end
@@ -158,8 +151,8 @@ end
 
 local function wants_callback(id)
   local job = 'job_' .. (string.match(id, '^cb_(%w+)') or '')
-  local kept = seen('HMGET', K.callback .. id, 'status', 'created_at')
-  local record = kept and seen('HMGET', K.job .. job, 'origin', 'event')
+  local kept = peek('HMGET', K.callback .. id, 'status', 'created_at')
+  local record = kept and peek('HMGET', K.job .. job, 'origin', 'event')
   if not record or (wanted.status ~= '' and kept[1] ~= wanted.status) or not in_time(kept[2], tonumber) then return nil end
   if wanted.queue ~= '' and wanted.queue ~= record[1] then return nil end
   return is_of(event_of(job, record[2])) and id
@@ -167,7 +160,7 @@ end
 
 local function wants_job(member)
   local job = string.match(member, '^job_%w+')
-  local record = job and seen('HMGET', K.job .. job, 'status', 'outcome', 'origin', 'event', 'created_at', 'ended_at')
+  local record = job and peek('HMGET', K.job .. job, 'status', 'outcome', 'origin', 'event', 'created_at', 'ended_at')
   if not record then return nil end
   if since and walk == 'status' and ENDED[record[1]] and (unix(record[6]) or since) < since then over = true end
   if wanted.status ~= '' and wanted.status ~= status_of(record) then return nil end

@@ -8,15 +8,8 @@
 
 local attempts, lines, searched = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 
--- What a key holds; a key of the wrong kind holds nothing, and is left to the scripts that need it.
-local function seen(command, key, ...)
-  local reply = redis.pcall(command, key, ...)
-  if failed(reply) then tells_of_key(reply) return false end
-  return reply
-end
-
 local function place_in(list, job)
-  local place = searched ~= '0' and seen('LPOS', list, job, 'MAXLEN', searched)
+  local place = searched ~= '0' and peek('LPOS', list, job, 'MAXLEN', searched)
   return place and place + 1
 end
 
@@ -27,25 +20,25 @@ local function position(job, status, queue, line, limit)
   if status ~= 'deferred' then return false end
   if limit then return place_in(K.parked .. limit, job) end
   local place = line and place_in(K.line .. line, job)
-  local head = place and place > 1 and seen('LINDEX', K.line .. line, '0')
+  local head = place and place > 1 and peek('LINDEX', K.line .. line, '0')
   if not head then return place end
-  local known = seen('HMGET', K.job .. head, 'status', 'origin')
+  local known = peek('HMGET', K.job .. head, 'status', 'origin')
   return place - 1 + (known and known[1] == 'queued' and is_queue(known[2]) and place_in(K.queue .. known[2], head) or 0)
 end
 
 local function look(job, round)
   if not is_job(job) then return {} end
-  local record = seen('HGETALL', K.job .. job) or {}
+  local record = peek('HGETALL', K.job .. job) or {}
   local known = {}
   for place = 1, #record, 2 do known[record[place]] = record[place + 1] end
   local event = event_of(job, known.event)
-  local told = seen('HMGET', K.event .. event, 'head', 'job:' .. job) or {false, false}
+  local told = peek('HMGET', K.event .. event, 'head', 'job:' .. job) or {false, false}
   local queue, callback = known.origin or '', callback_of(job, natural(round, natural(known.round, 1)))
-  local log = lines > 0 and seen('LRANGE', K.log .. job, whole(-lines), '-1')
-  return {event, record, told[1], told[2], seen('XREVRANGE', K.results .. job, '+', '-', 'COUNT', attempts), log,
+  local log = lines > 0 and peek('LRANGE', K.log .. job, whole(-lines), '-1')
+  return {event, record, told[1], told[2], peek('XREVRANGE', K.results .. job, '+', '-', 'COUNT', attempts), log,
     position(job, known.status, queue, known.line, known.limit) or false,
-    known.status == 'scheduled' and seen('ZSCORE', K.scheduled .. queue, job),
-    seen('HGETALL', K.callback .. callback), seen('ZSCORE', K.outbox, callback)}
+    known.status == 'scheduled' and peek('ZSCORE', K.scheduled .. queue, job),
+    peek('HGETALL', K.callback .. callback), peek('ZSCORE', K.outbox, callback)}
 end
 
 local replies = {}

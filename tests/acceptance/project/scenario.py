@@ -46,6 +46,7 @@ def both(type: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[.
 
 @both("echo")
 @handler("bearer")
+@handler("forms")
 @handler("intranet")
 @handler("narrow")
 async def echo(context: Context) -> Any:
@@ -241,3 +242,28 @@ async def again_in_a_second(context: Context) -> int:
     if context.attempt == 1:
         raise RuntimeError("not yet")
     return context.attempt
+
+
+@handler("api", "reverse", max_attempts=1)
+async def reverse(context: Context) -> Any:
+    path = await context.download(context.payload)
+    kept = await context.artifact("rückwärts 1.bin", path.read_bytes()[::-1], "application/x-reversed")
+    return {**kept, "folder": str(context.folder)}
+
+
+@handler("api", "reverse-in-a-thread", max_attempts=1)
+@handler("api", "reverse-in-a-process", isolation="process", max_attempts=1)
+def reverse_blocking(context: Context) -> Any:
+    made = context.folder / "made"
+    made.write_bytes(context.download(context.payload).read_bytes()[::-1])
+    kept = context.artifact("rückwärts 1.bin", made, "application/x-reversed")
+    return {**kept, "folder": str(context.folder)}
+
+
+@both("mendable", max_attempts=1)
+async def mendable(context: Context) -> str:
+    """Fails until somebody has mended what it needs."""
+    note(context)
+    if not gate(context.payload["gate"]).exists():
+        raise Reject("not mended yet")
+    return "mended"

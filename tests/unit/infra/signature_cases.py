@@ -15,6 +15,8 @@ from infra.signatures import Scheme, Signed, providers
 
 NOW = datetime(2026, 11, 21, 20, 41, 11, tzinfo=UTC)
 URL = "https://hooks.example.com/hooks/some"
+SPELLED_OUT = {"hmac", "keyed-hash", "asymmetric", "jwt", "body-signature", "static"}  # by a source
+GENERIC = SPELLED_OUT | {"bearer", "basic", "url-secret", "none"}
 JSON = {"id": "evt_1", "type": "row.added", "Type": "Notification", "Message": "hello", "MessageId": "m1"}
 
 
@@ -78,6 +80,8 @@ def _built(provider: str, name: str) -> Scheme:
 
 
 def sample_body(case: Case) -> bytes:
+    if case.parameters.get("form"):
+        return b"event=row.added&token=" + b"t" * 50
     if case.parameters["family"] == "body" and case.parameters.get("items"):
         item: dict[str, Any] = {"NotificationRequestItem": {"eventCode": "AUTHORISATION"}}
         return json.dumps({case.parameters["items"]: [item, json.loads(json.dumps(item))]}).encode()

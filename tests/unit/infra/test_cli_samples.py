@@ -39,6 +39,9 @@ signed = "{method} {url} {id} {timestamp}.{body}"
 timestamp_header = "X-Acme-Timestamp"
 id_header = "X-Acme-Id"
 event_type = "json:$.type"
+[mail-routes]
+provider = "mailgun"
+scheme = "form"
 """
 
 
@@ -83,6 +86,7 @@ def test_a_sample_is_verified_and_new(source: Source) -> None:
         ("billing", None, "sample.created"),
         ("billing", "invoice.paid", "invoice.paid"),
         ("acme", "order.paid", "order.paid"),
+        ("mail-routes", "opened & read", "opened & read"),
     ],
 )
 def test_a_sample_has_the_type_that_was_asked_for(name: str, type_: str | None, expected: str) -> None:
@@ -122,7 +126,7 @@ def test_every_provider_has_a_sample_that_its_own_verification_takes(case: Case)
 
 @each([case for case in CASES if providers()[case.provider].event_type and case.provider != "aws-sns"])
 def test_a_sample_of_any_type_says_so(case: Case) -> None:
-    made = sample(case.provider, type='a."b"', now=NOW, suffix=new_suffix())
+    made = sample(case.provider, type='a."b"', form=case.scheme.form, now=NOW, suffix=new_suffix())
     document = Document(headers=Headers.of(made.headers), body=made.body)
     assert read(providers()[case.provider].event_type, document) == 'a."b"'
 

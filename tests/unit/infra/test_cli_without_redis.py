@@ -42,6 +42,7 @@ def silent() -> Iterator[str]:
 
 SOURCES = {
     "SOURCE_FIREFLIES_SECRET": SECRET,
+    "SOURCE_FIREFLIES_RATE": "600/m",
     "SOURCE_FIREFLIES_CALLBACK_URL": "https://hook.eu1.make.com/a-secret-path",
     "SOURCE_ACME_SECRET": SECRET,
     "SOURCE_ACME_PROVIDER": "bearer",
@@ -82,9 +83,11 @@ def test_sources_are_listed_without_a_secret(declared: dict[str, str]) -> None:
         "provider": "fireflies",
         "address": "https://hooks.example.com/hooks/fireflies",
         "has_secret": True,
+        "needs_secret": True,
         "scheme": "HMAC-SHA256 of {body} in X-Hub-Signature",
         "covers": "body",
         "queue": "default",
+        "rate": "600/60s",
         "callback": "hook.eu1.make.com",
         "tag": None,
     }
@@ -104,6 +107,20 @@ def test_one_source_is_shown_with_the_address_to_paste(declared: dict[str, str])
     assert "/hooks/make" in shown.stdout
     assert "missing: everything is refused" in shown.stdout
     assert "HOOKLINE_PUBLIC_URL is not set" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "shown"),
+    [
+        ('provider = "asymmetric"\nheader = "X"\nkeys_url = "https://acme.example/jwks.json"', "not needed"),
+        ('provider = "none"', "not needed"),
+        ('provider = "bearer"\ncallback_url = "form:callback"', "from the body"),
+    ],
+)
+def test_what_a_source_does_without_is_not_said_to_be_missing(table: str, shown: str, tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(f"[acme]\n{table}\n")
+    assert shown in call(sources.command, "show", "acme", HOOKLINE_SOURCES=str(file)).stdout
 
 
 def test_a_source_that_is_not_there_is_an_error_that_names_the_others(declared: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import hiredis
 import pytest
 
 from infra.ledger.scripts import DedicatedScripts, LedgerError
-from infra.redis_client import connect, memory
+from infra.redis_client import connect, is_stale, memory
 
 Answer = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
 
@@ -104,13 +104,33 @@ def test_a_connection_that_breaks_is_opened_again() -> None:
     run(breaking, check)
 
 
+def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again_unasked() -> None:
+    closed = asyncio.Event()
+
+    async def tired(writer: asyncio.StreamWriter, script: int) -> None:
+        await number(writer, script)
+        if script == 1:
+            writer.close()
+            closed.set()
+
+    async def check(scripts: DedicatedScripts, server: Server) -> None:
+        assert await scripts.run("accept") == 1
+        await closed.wait()
+        while not is_stale(scripts._connection):
+            await asyncio.sleep(0)
+        assert await scripts.run("accept") == 2
+        assert server.connections == 2
+
+    run(tired, check)
+
+
 def test_a_reply_that_comes_too_late_is_not_taken_for_the_next_ones() -> None:
     async def silent_at_first(writer: asyncio.StreamWriter, script: int) -> None:
         if script > 1:
             await number(writer, script)
 
     async def check(scripts: DedicatedScripts, server: Server) -> None:
-        with pytest.raises(LedgerError, match="TimeoutError"):
+        with pytest.raises(LedgerError, match="did not answer in time"):
             await scripts.run("accept")
         assert await scripts.run("accept") == 2
         assert server.connections == 2

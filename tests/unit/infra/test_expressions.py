@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,7 @@ def evaluate(text: str, *, body: bytes = BODY, pairs: list[tuple[bytes, bytes]] 
         ("json:$.object.übung", "ok"),
         ("json:$.object[0]", None),
         ("json:$[0]", None),
+        ("form:id", None),
         ("{json:$.id}:{json:$.n}", "d-1:7"),
         ("a-{header:X-Id}-b", "a-h-1-b"),
         ("{json:$.id}:{json:$.none}", None),
@@ -77,7 +79,7 @@ def test_in_a_body_that_is_no_object_nothing_is_there(body: bytes) -> None:
     "text",
     [
         "", "header:", "header:X Y", "json:", "json:$", "json:id", "json:$.", "json:$.a..b", "json:$.a[x]", "json:$.a[-1]",
-        "jsn:$.id", "form:id", "{json:$.id", "json:$.id}", "{}", "{id}", "{{json:$.id}}", "{https://example.com}",
+        "jsn:$.id", "form:", "form:a b", "from:id", "{json:$.id", "json:$.id}", "{}", "{id}", "{{json:$.id}}", "{https://example.com}",
         "two words", "ftp://example.com", "https://", "https://exa mple.com", "json:$.a\n",
     ],
 )  # fmt: skip
@@ -139,3 +141,32 @@ def test_what_is_found_is_text_that_is_not_empty(body: dict[str, object]) -> Non
     for text in ("json:$.id", "json:$.list[0]", "{json:$.id}/{json:$.list[0]}"):
         found = evaluate(text, body=json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         assert found is None or found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("form:From", "+1 555"),
+        ("form:from", None),
+        ("form:twice", None),
+        ("form:empty", None),
+        ("form:none", None),
+        ("form:data[id]", "7"),
+        ("{form:From}/{form:data[id]}", "+1 555/7"),
+        ("{form:From}/{form:none}", None),
+        ("json:$.From", None),
+    ],
+)
+@pytest.mark.parametrize("multipart", [False, True])
+def test_a_form_has_its_fields(text: str, expected: str | None, multipart: bool) -> None:
+    data = {"From": "+1 555", "twice": ["a", "b"], "empty": "", "data[id]": "7"}
+    files = {"file": ("a.txt", b"text")} if multipart else None
+    request = httpx.Request("POST", "http://hooks", data=data, files=files)
+    headers = Headers([(b"content-type", request.headers["content-type"].encode())])
+    document = Document(headers=headers, body=request.read())
+    assert compile_expression(text).evaluate(document) == expected
+
+
+def test_a_form_is_only_what_says_so() -> None:
+    document = Document(headers=Headers.of({"content-type": "text/plain"}), body=b"From=1")
+    assert compile_expression("form:From").evaluate(document) is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.ledger.records import Arrival, CallbackStatus
+from infra.ledger.records import Arrival, CallbackFormat, CallbackOptions, CallbackStatus
 from infra.ledger.seal import Seal
 from infra.ledger.wire import (
     accept_arguments,
@@ -161,3 +161,22 @@ def test_parts_can_not_be_moved_between_their_neighbours(parts: list[bytes]) -> 
     moved = [parts[0] + b"x", *parts[1:]]
     shifted = [parts[0], b"x" + parts[1], *parts[2:]]
     assert SEAL.make(*moved) != SEAL.make(*shifted)
+
+
+OPTIONS = CallbackOptions(format=CallbackFormat.RESULT, progress=True, max_body=4096)
+
+
+@pytest.mark.parametrize("options", [CallbackOptions(), OPTIONS])
+def test_how_a_caller_wants_to_be_called_back_is_sealed(options: CallbackOptions) -> None:
+    one = arrival(callback_url="https://example.com/", callback_options=options)
+    story = unsealed(SEAL, one.job_id, one.event_id, *sealed(one))
+    assert story is not None
+    assert story.callback_options == options
+    assert story.progress_url == (one.callback_url if options.progress else None)
+
+
+def test_a_caller_that_may_not_be_called_is_not_told_of_progress_either() -> None:
+    one = arrival(callback_url="https://10.0.0.1/", callback_refusal="no", callback_options=OPTIONS)
+    story = unsealed(SEAL, one.job_id, one.event_id, *sealed(one))
+    assert story is not None
+    assert (story.callback, story.progress_url) == (CallbackStatus.BLOCKED, None)

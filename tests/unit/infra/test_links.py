@@ -93,6 +93,7 @@ def test_a_token_with_one_character_changed_opens_nothing(place: int) -> None:
 
 @given(data=st.data())
 def test_whatever_is_done_to_a_token_it_opens_no_other_job_and_lives_no_longer(data: st.DataObject) -> None:
+    """A091."""
     start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(TOKEN))] * 2)))
     changed = TOKEN[:start] + data.draw(st.text(max_size=5)) + TOKEN[end:]
     later = ManualClock(NOW + TTL + timedelta(seconds=1))
@@ -111,5 +112,6 @@ def test_what_is_no_token_is_refused_and_never_an_error_of_ours(token: str) -> N
     "token", ["x" * 100_000, "." * 100_000, f"{JOB}.{'A' * 50_000}.{'A' * 43}", f"{JOB}..", f"{JOB}.AAAA"]
 )
 def test_a_huge_or_hollow_token_is_refused(token: str) -> None:
+    """A090."""
     with pytest.raises(LinkError):
         links().check(JOB, token)

@@ -197,6 +197,7 @@ def test_a_text_too_short_to_be_secret_is_left_alone() -> None:
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_text_stays_one_line_in_either_form(text: str) -> None:
+    """A105."""
     record = logging.LogRecord("any", logging.INFO, __file__, 1, "%s", (text,), None)
     record.field = text
     assert len(JsonFormatter(Redactor()).format(record).splitlines()) == 1

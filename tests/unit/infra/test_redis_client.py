@@ -81,10 +81,9 @@ def test_family_is_dropped_with_a_warning(caplog: pytest.LogCaptureFixture) -> N
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("", "redis://, rediss:// or unix://"),
-        ("cache.example:6379", "redis://, rediss:// or unix://"),
-        ("http://cache.example", "redis://, rediss:// or unix://"),
-        ("sentinel://one,two/main", "not supported yet"),
+        ("", "redis://, rediss://, unix:// or sentinel://"),
+        ("cache.example:6379", "redis://, rediss://, unix:// or sentinel://"),
+        ("http://cache.example", "redis://, rediss://, unix:// or sentinel://"),
         ("redis://", "can't be read"),
         ("redis://:hush@/0", "can't be read"),
         ("redis://cache.example:port", "can't be read"),
@@ -113,7 +112,15 @@ def test_an_address_that_we_cant_use_is_refused_in_words(url: str, reason: str) 
 
 @given(st.text())
 def test_whatever_the_address_the_only_refusal_is_ours(url: str) -> None:
-    for address in (url, f"redis://{url}", f"unix:///{url}", f"redis://host/{url}", f"rediss://host?{url}"):
+    for address in (
+        url,
+        f"redis://{url}",
+        f"unix:///{url}",
+        f"redis://host/{url}",
+        f"rediss://host?{url}",
+        f"sentinel://{url}",
+        f"sentinel://one/{url}",
+    ):
         assert refusal(address).startswith("REDIS_URL: ") or not refusal(address)
         assert redacted(address)
 
@@ -133,6 +140,10 @@ def test_no_password_is_ever_shown(password: str) -> None:
     [
         ("redis://[::1]:6379/1?db=2", "redis://[::1]:6379/1"),
         ("unix://user:hush@/run/redis.sock?password=hush", "unix:///run/redis.sock"),
+        (
+            "sentinel://user:hush@one,[::1]:5000/main?sentinel_password=hush",
+            "sentinel://one:26379,[::1]:5000/main/0",
+        ),
     ],
 )
 def test_what_is_no_secret_is_shown(url: str, shown: str) -> None:

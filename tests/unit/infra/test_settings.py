@@ -88,7 +88,12 @@ def test_whatever_the_value_the_only_failure_is_the_documented_one(variable: str
 
 def test_secrets_are_not_in_the_repr() -> None:
     settings = Settings.load(
-        {"HOOKLINE_API_KEYS": "ops:hush"} | {name: "hush" for name in SECRET_VARIABLES if "API" not in name}
+        {"HOOKLINE_API_KEYS": "ops:hush"}
+        | {
+            name: "https://hush.example"
+            for name in SECRET_VARIABLES
+            if "API" not in name and name != "HOOKLINE_CONSOLE_USERS"
+        }
     )
     assert "hush" not in repr(settings)
     assert settings.api_keys[0].key == "hush"
@@ -98,3 +103,38 @@ def test_an_api_key_has_the_scopes_it_names_or_all() -> None:
     all_of_them, reader = Settings.load({"HOOKLINE_API_KEYS": "ops:one, zap:two:read+submit"}).api_keys
     assert all_of_them.scopes == {"read", "submit", "operate"}
     assert (reader.name, reader.scopes) == ("zap", {"read", "submit"})
+
+
+HASH = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21l$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
+
+
+def test_users_of_the_console_are_read_though_their_hashes_have_commas() -> None:
+    users = Settings.load({"HOOKLINE_CONSOLE_USERS": f"ada:operator:{HASH},vera:viewer:{HASH}"}).console_users
+    assert [(user.name, user.role, user.password) for user in users] == [
+        ("ada", "operator", HASH),
+        ("vera", "viewer", HASH),
+    ]
+    assert HASH not in repr(users)
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        "ada",
+        "ada:operator",
+        "ada:operator:plain",
+        f"ada:root:{HASH}",
+        f"ada:viewer:{HASH},ada:viewer:{HASH}",
+        f"a b:viewer:{HASH}",
+    ],
+)
+def test_users_of_the_console_that_are_none_stop_the_start(users: str) -> None:
+    with pytest.raises(SettingsError, match=r"^HOOKLINE_CONSOLE_USERS: needs ") as error:
+        Settings.load({"HOOKLINE_CONSOLE_USERS": users})
+    assert users not in str(error.value)
+
+
+def test_a_short_password_of_the_console_stops_the_start() -> None:
+    """A085, at the console."""
+    with pytest.raises(SettingsError, match=r"^HOOKLINE_CONSOLE_PASSWORD: needs at least 12 characters$"):
+        Settings.load({"HOOKLINE_CONSOLE_PASSWORD": "hunter2"})

@@ -14,11 +14,11 @@ import pytest
 
 from infra.expressions import Document, compile_expression, first_of
 from infra.signatures import Headers, Scheme, SignatureError, SignedRequest, providers
+from tests.unit.infra.signature_cases import GENERIC
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "data" / "signature_vectors.json").read_text()
 )
-GENERIC = {"hmac", "static", "bearer", "basic", "url-secret", "none"}
 ID_ALONE_IS_NOT_UNIQUE = {
     "adyen": "7914073381342284:AUTHORISATION:true",  # a payment has an event of each code
     "assemblyai": "5552493-16d8-42d8-8feb-c2a16b56f6e8:completed",

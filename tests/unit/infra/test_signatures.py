@@ -208,6 +208,7 @@ def test_a_threat_is_refused(scheme: Scheme, pairs: Pairs, error: type[Signature
 )
 @pytest.mark.parametrize("scheme", [GITHUB, MAKE_HMAC, STANDARD])
 def test_a_body_that_was_written_again_is_refused(scheme: Scheme, body: bytes) -> None:
+    """A010."""
     with pytest.raises(SignatureMismatch):
         verify(scheme, pairs_of(signed(scheme)), body)
 
