@@ -22,7 +22,7 @@ test: $(INSTALLED) ## the suite; most of it waits for processes, so more of it r
 	.venv/bin/python -m pytest -n 4 --dist loadfile
 
 test-slow: $(INSTALLED) ## what takes longer
-	.venv/bin/python -m pytest -m slow -n 2 --dist loadfile
+	.venv/bin/python -m pytest -m slow -n 4 --dist loadfile
 
 check: $(INSTALLED) ## style, types, direction of imports, lock file
 	.venv/bin/ruff check

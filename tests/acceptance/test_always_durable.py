@@ -18,6 +18,8 @@ from infra.redis_client import connect_sync
 from tests.acceptance.builders import Server, System, assert_problem, free_port, system
 from tests.conftest import missing, spawning
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 SLOW_DISK = Path(__file__).with_name("slow_disk.c")
 FSYNC_SECONDS = 0.4  # as `slow_disk.c` has it
 ALWAYS = {"HOOKLINE_DURABILITY": "always"}

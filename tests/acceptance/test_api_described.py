@@ -13,6 +13,8 @@ from ingest.openapi import document
 from tests.acceptance.builders import ACME_SECRET, API_KEY, System, serving, system
 from tests.acceptance.inbox import Inbox
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 CALLS = [told for methods in document()["paths"].values() for told in methods.values()]
 VERIFY_TOKEN = "a-token-for-meta"
 CHECKS = (

@@ -11,6 +11,8 @@ import pytest
 
 from tests.acceptance.builders import API_KEY, System, assert_problem
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 QUEUE = "rq:queue:default"
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.acceptance.builders import CALLBACK_SECRET, System
 from tests.acceptance.inbox import Answer, Inbox
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 DEAD, ALIVE = 300, 60
 BATCH = 50
 

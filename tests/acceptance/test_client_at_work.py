@@ -15,6 +15,8 @@ from infra.client import AsyncClient, Client, Refused, Update
 from tests.acceptance.builders import API_KEY, Server, System
 from tests.acceptance.inbox import Inbox
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
@@ -121,7 +123,7 @@ def test_steering(house: System, client_of: Callable[[System], Any]) -> None:
     broken = client.submit("mendable", {"gate": gate})
     assert client.wait(broken.job_id, seconds=30).status == "failed"
     house.open_gate(gate)
-    assert client.retry(broken.job_id).status == "queued"
+    assert client.retry(broken.job_id).status in {"queued", "started", "finished"}
     assert client.wait(broken.job_id, seconds=30).result == "mended"
     again = client.replay(broken.event_id, payload={"gate": gate, "edited": True})
     assert client.event(again.event_id).replay_of == broken.event_id

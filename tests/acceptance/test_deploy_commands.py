@@ -14,6 +14,8 @@ from tests.acceptance.builders import System
 from tests.conftest import Spawned
 from tests.deployment import Started, compose, kubernetes, railway, started
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 # Each command once with a shell before it, and once without.
 COMMANDS = list({(one.plain, one.in_a_shell): one for one in started()}.values())
 

@@ -13,6 +13,8 @@ from tests.acceptance.inbox import Inbox
 from tests.acceptance.skew import WallClock
 from tests.conftest import Spawned
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 HOUR = timedelta(hours=1)
 
 

@@ -17,6 +17,8 @@ from tests.acceptance.delivering import Burst, assert_each_ran_once, deliver_unt
 from tests.acceptance.inbox import Inbox
 from tests.acceptance.proxy import Proxy
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 PASSWORD = "hunter2-of-redis"
 LOAD_DELAY = 30  # microseconds for a command of the append-only file
 

@@ -5,8 +5,12 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.acceptance.builders import ACME_SECRET, API_KEY, CALLBACK_SECRET, System
 from tests.acceptance.inbox import Inbox
+
+pytestmark = pytest.mark.slow  # many processes, one after the other
 
 
 def test_every_line_of_every_process_is_json_with_a_level_and_without_secrets(

@@ -13,6 +13,8 @@ import pytest
 from tests.acceptance.builders import Server, System, descendants, free_port
 from tests.conftest import Spawned, missing
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 PLAIN = {"HOST": ""}
 
 

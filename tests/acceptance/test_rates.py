@@ -5,8 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from tests.acceptance.builders import Server, System, assert_problem, by_acme, free_port
+
+pytestmark = pytest.mark.slow  # many processes, one after the other
 
 
 def two_doors(build: Callable[..., System], **settings: str) -> Callable[[int], httpx.Response]:

@@ -4,9 +4,13 @@ import json
 import time
 from typing import Any
 
+import pytest
+
 from tests.acceptance.builders import API_KEY, CALLBACK_SECRET, System
 from tests.acceptance.inbox import Answer, Inbox
 from tests.acceptance.test_calling_back import called_back, submit
+
+pytestmark = pytest.mark.slow  # many processes, one after the other
 
 
 def call(house: System, method: str, path: str, **query: str) -> Any:
