@@ -24,8 +24,15 @@ import redis
 import redis.asyncio
 
 from infra.embedded import EmbeddedServer, EmbeddedServerError, find_server
+from infra.ledger import keys
 from infra.redis_client import Memory, connect, connect_sync, memory
 
+BESIDE_RECORDS = (
+    keys.REFUSED,
+    keys.METRICS,
+    keys.MEASURED,
+    keys.PULSE,
+)  # what requests leave beside events and jobs
 IN_CI = bool(os.environ.get("CI"))
 
 # In CI the same examples every time, so that a red run means a change; elsewhere new ones, so that bugs are found.

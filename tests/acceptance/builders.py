@@ -19,7 +19,7 @@ import redis
 
 from infra.embedded import EmbeddedServer
 from infra.redis_client import connect_sync
-from tests.conftest import Spawned, spawning
+from tests.conftest import BESIDE_RECORDS, Spawned, spawning
 
 PROJECT = Path(__file__).with_name("project")  # what an operator has: handlers and a sources.toml
 API_KEY = "acceptance-key"
@@ -210,8 +210,8 @@ class System:
         return [run for run in runs if job_id in (None, run.job_id)]
 
     def keys(self) -> set[bytes]:
-        """The name of everything in Redis, but for samples of what was refused."""
-        return {key for key in self.redis.scan_iter("*") if not key.startswith(b"hookline:refused:")}
+        """The name of everything in Redis, but for samples of what was refused, and what processes count."""
+        return {key for key in self.redis.scan_iter("*") if not key.decode().startswith(BESIDE_RECORDS)}
 
     def open_gate(self, name: str) -> None:
         """Let the handlers at that gate go on."""

@@ -97,7 +97,7 @@ def test_the_example_of_a_call_works(told: dict[str, Any], shown: dict[str, str]
     assert ran.stdout in ENDED.get(told["operationId"], good), ran.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 def test_schemathesis_finds_nothing_that_is_not_described(
     build: Callable[..., System], tmp_path: Path, mode: str

@@ -24,6 +24,7 @@ from infra.signatures import Fetcher
 from ingest.app import create_app
 from ingest.parts import assemble
 from ingest.sources import Source, load_sources
+from tests.conftest import BESIDE_RECORDS
 from tests.unit.ingest import described
 
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -147,9 +148,9 @@ class House:
         await self.ledger.jobs.settle("w1", [settlement])
 
     def stored(self) -> set[str]:
-        """Every key in Redis; whatever was refused has left none, but for a sample of it."""
+        """Every key in Redis; whatever was refused has left none, but for a sample of it, and having been counted."""
         found = {key.decode() for key in self.redis.scan_iter()}
-        return {key for key in found if not key.startswith("hookline:refused:")}
+        return {key for key in found if not key.startswith(BESIDE_RECORDS)}
 
 
 @asynccontextmanager
