@@ -5,196 +5,25 @@ and ``.env.example`` follow, and a test compares them.
 """
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from infra.durations import parse_duration, parse_durations
+from infra import setting_values as values
+from infra.durations import parse_durations
 from infra.errors import HooklineError
-from infra.rates import parse_rate
-
-Network = IPv4Network | IPv6Network
-Scope = Literal["read", "submit", "operate"]
-ConsoleRole = Literal["viewer", "operator"]
-SCOPES: tuple[Scope, ...] = ("read", "submit", "operate")
 
 
 class SettingsError(HooklineError):
     """A setting is wrong; the text names the variable and never its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """One key of ``HOOKLINE_API_KEYS``; its name appears in timelines, its key nowhere."""
-
-    name: str
-    key: str = field(repr=False)
-    scopes: frozenset[Scope] = frozenset(SCOPES)
-
-
-def _text(value: str) -> str:
-    return value
-
-
-def _names(value: str) -> tuple[str, ...]:
-    names = tuple(part.strip() for part in value.split(",") if part.strip())
-    if not names:
-        raise ValueError("needs at least one name")
-    return names
-
-
-def _optional_list(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-            raise ValueError(f"needs a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
-def _slots(value: str) -> int:
-    if value != "cores":
-        return _whole(1, 1_000)(value)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_SIZES = {"MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
-
-
-def parse_size(value: str) -> int:
-    """Bytes, from ``512KiB`` or ``1MiB``.
-
-    >>> parse_size("1MiB")
-    1048576
-    """
-    for unit, factor in _SIZES.items():
-        number = value.removesuffix(unit).strip()
-        if value.endswith(unit) and number.isascii() and number.isdigit():
-            return int(number) * factor
-    raise ValueError("needs a size such as 512KiB or 1MiB")
-
-
-def _duration(low: timedelta) -> Callable[[str], timedelta]:
-    def parse(value: str) -> timedelta:
-        duration = parse_duration(value)
-        if duration < low:
-            raise ValueError(f"must be at least {low.total_seconds():g}s")
-        return duration
-
-    return parse
-
-
-def _networks(value: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ip_network(part) for part in _optional_list(value))
-    except ValueError as error:
-        raise ValueError("needs addresses or networks, such as 127.0.0.9/32") from error
-
-
-_HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:]+", re.ASCII)
-
-
-def _hosts(value: str) -> tuple[str, ...]:
-    hosts = tuple(part.lower() for part in _optional_list(value))
-    if not all(_HOST.fullmatch(host) for host in hosts):
-        raise ValueError("needs names of hosts, such as hooks.zapier.com or *.make.com")
-    return hosts
-
-
-def _ports(value: str) -> frozenset[int]:
-    return frozenset(_whole(1, 65_535)(part) for part in _optional_list(value))
-
-
-def _per_second(value: str) -> float:
-    return parse_rate(value).per_second
-
-
-def _api_keys(value: str) -> tuple[ApiKey, ...]:
-    keys = []
-    for entry in _optional_list(value):
-        name, _, rest = entry.partition(":")
-        key, _, scopes = rest.partition(":")
-        granted = (
-            frozenset(scope for scope in SCOPES if scope in scopes.split("+"))
-            if scopes
-            else frozenset(SCOPES)
-        )
-        if not name or not key or (scopes and len(granted) != len(scopes.split("+"))):
-            raise ValueError("needs name:key or name:key:read+submit+operate entries")
-        keys.append(ApiKey(name, key, granted))
-    return tuple(keys)
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleUser:
-    """Somebody who may use the console.
-
-    Args:
-        password: as argon2 writes its hashes.
-    """
-
-    name: str
-    role: ConsoleRole
-    password: str = field(repr=False)
-
-
-_SHORTEST_PASSWORD = 12
-_NEXT_USER = re.compile(r",\s*(?=[^,:$]+:(?:viewer|operator):)")  # the hashes have commas of their own
-_USER = re.compile(r"([\w.@-]{1,64}):(viewer|operator):(\$argon2(?:id|i|d)\$[\w$=,+/.-]{20,300})", re.ASCII)
-
-
-def _console_users(value: str) -> tuple[ConsoleUser, ...]:
-    found = [_USER.fullmatch(part.strip()) for part in _NEXT_USER.split(value) if part.strip()]
-    users = [ConsoleUser(one[1], cast("ConsoleRole", one[2]), one[3]) for one in found if one is not None]
-    if len(users) < len(found) or len({user.name for user in users}) < len(users):
-        raise ValueError("needs name:viewer:$argon2… or name:operator:$argon2… entries, each name once")
-    return tuple(users)
-
-
-def _password(value: str) -> str:
-    if len(value) < _SHORTEST_PASSWORD:
-        raise ValueError(f"needs at least {_SHORTEST_PASSWORD} characters")
-    return value
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in allowed:
-            raise ValueError("needs one of: " + ", ".join(allowed))
-        return value
-
-    return parse
-
-
-_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
 _CLIENT_HEADERS = {
     "RAILWAY_ENVIRONMENT_NAME": "X-Real-IP",
     "RAILWAY_ENVIRONMENT": "X-Real-IP",
     "FLY_APP_NAME": "Fly-Client-IP",
 }
-
-
-def _header(value: str) -> str:
-    if not _HEADER.fullmatch(value):
-        raise ValueError("needs the name of a header, such as X-Real-IP")
-    return value
-
-
-def _url(value: str) -> str:
-    if not value.startswith(("https://", "http://")):
-        raise ValueError("needs a URL that starts with https:// (or http:// on a laptop)")
-    return value
-
-
-def _public_url(value: str) -> str:
-    return _url(value).rstrip("/")
 
 
 def setting(
@@ -219,121 +48,127 @@ class Settings:
 
     redis_url: str | None = setting(
         "REDIS_URL",
-        _text,
+        values.text,
         None,
         "Redis ≥ 7.0 or Valkey ≥ 7.2: redis://, rediss://, unix://, sentinel://",
         secret=True,
     )
-    host: str = setting("HOST", _text, "", "address to listen on; empty: every address, IPv4 and IPv6")
-    port: int = setting("PORT", _whole(0, 65535), "8000", "port to listen on; 0: any free one")
+    host: str = setting("HOST", values.text, "", "address to listen on; empty: every address, IPv4 and IPv6")
+    port: int = setting("PORT", values.whole(0, 65535), "8000", "port to listen on; 0: any free one")
     client_header: str | None = setting(
         "HOOKLINE_CLIENT_HEADER",
-        _header,
+        values.header,
         None,
         "the header in which the proxy before us, that nobody can go around, tells who called, for the log; X-Real-IP on Railway, Fly-Client-IP on Fly",
     )
     public_url: str | None = setting(
         "HOOKLINE_PUBLIC_URL",
-        _public_url,
+        values.public_url,
         None,
         "base of the links that we hand out; without it links are paths and callbacks carry none",
     )
     link_ttl: timedelta = setting(
-        "HOOKLINE_LINK_TTL", _duration(timedelta(seconds=1)), "7d", "how long a status_url works"
+        "HOOKLINE_LINK_TTL", values.duration(timedelta(seconds=1)), "7d", "how long a status_url works"
     )
     secret_keys: tuple[str, ...] | None = setting(
         "HOOKLINE_SECRET_KEY",
-        _names,
+        values.names,
         None,
         "signs links and job records; comma-separated, newest first; made in dev",
         secret=True,
     )
-    api_keys: tuple[ApiKey, ...] = setting(
+    api_keys: tuple[values.ApiKey, ...] = setting(
         "HOOKLINE_API_KEYS",
-        _api_keys,
+        values.api_keys,
         "",
         "name:key or name:key:read+submit+operate, comma-separated; none: the API is closed",
         secret=True,
     )
     console_password: str | None = setting(
         "HOOKLINE_CONSOLE_PASSWORD",
-        _password,
+        values.password,
         None,
         "opens the console to one operator, whose name is operator; at least 12 characters; none, and no users: there is no console; made in dev",
         secret=True,
     )
-    console_users: tuple[ConsoleUser, ...] = setting(
+    console_users: tuple[values.ConsoleUser, ...] = setting(
         "HOOKLINE_CONSOLE_USERS",
-        _console_users,
+        values.console_users,
         "",
         "name:viewer:hash or name:operator:hash, comma-separated; the hash as argon2 writes it",
         secret=True,
     )
     console_session: timedelta = setting(
         "HOOKLINE_CONSOLE_SESSION",
-        _duration(timedelta(minutes=1)),
+        values.duration(timedelta(minutes=1)),
         "12h",
         "whoever has signed in to the console signs in again after so long",
     )
     console_viewers_see: Literal["payloads", "records"] = setting(
         "HOOKLINE_CONSOLE_VIEWERS_SEE",
-        _choice("payloads", "records"),
+        values.choice("payloads", "records"),
         "payloads",
         "records: the console shows viewers no payload, header, result or answer",
     )
     sources_file: str = setting(
-        "HOOKLINE_SOURCES", _text, "sources.toml", "the sources' file; may be missing"
+        "HOOKLINE_SOURCES", values.text, "sources.toml", "the sources' file; may be missing"
     )
     handlers: tuple[str, ...] = setting(
-        "HOOKLINE_HANDLERS", _names, "handlers", "modules or packages whose import registers the handlers"
+        "HOOKLINE_HANDLERS",
+        values.names,
+        "handlers",
+        "modules or packages whose import registers the handlers",
     )
     queues: tuple[str, ...] = setting(
-        "HOOKLINE_QUEUES", _names, "high,default,low", "served in this order, without starving the last"
+        "HOOKLINE_QUEUES", values.names, "high,default,low", "served in this order, without starving the last"
     )
     concurrency: int = setting(
-        "HOOKLINE_CONCURRENCY", _whole(1, 10_000), "100", "async jobs at a time in one worker process"
+        "HOOKLINE_CONCURRENCY", values.whole(1, 10_000), "100", "async jobs at a time in one worker process"
     )
     threads: int = setting(
-        "HOOKLINE_THREADS", _whole(1, 1_000), "32", "def jobs at a time in one worker process"
+        "HOOKLINE_THREADS", values.whole(1, 1_000), "32", "def jobs at a time in one worker process"
     )
     process_slots: int = setting(
         "HOOKLINE_PROCESS_SLOTS",
-        _slots,
+        values.slots,
         "cores",
         'isolation="process" jobs at a time in one worker process; cores: as many as it may use',
     )
-    max_body: int = setting("HOOKLINE_MAX_BODY", parse_size, "1MiB", "larger bodies get 413")
+    max_body: int = setting("HOOKLINE_MAX_BODY", values.parse_size, "1MiB", "larger bodies get 413")
     dedup_window: timedelta = setting(
         "HOOKLINE_DEDUP_WINDOW",
-        _duration(timedelta(seconds=1)),
+        values.duration(timedelta(seconds=1)),
         "72h",
         "an event id is remembered for so long",
     )
     lease: timedelta = setting(
         "HOOKLINE_LEASE",
-        _duration(timedelta(milliseconds=500)),
+        values.duration(timedelta(milliseconds=500)),
         "60s",
         "a job whose worker is silent this long is taken over",
     )
     sweep: timedelta = setting(
-        "HOOKLINE_SWEEP", _duration(timedelta(milliseconds=100)), "15s", "how often lost work is looked for"
+        "HOOKLINE_SWEEP",
+        values.duration(timedelta(milliseconds=100)),
+        "15s",
+        "how often lost work is looked for",
     )
     shutdown_grace: timedelta = setting(
         "HOOKLINE_SHUTDOWN_GRACE",
-        _duration(timedelta(0)),
+        values.duration(timedelta(0)),
         "25s",
         "SIGTERM: running jobs may finish for so long, then go back to their queue",
     )
     callback_secrets: tuple[str, ...] | None = setting(
         "HOOKLINE_CALLBACK_SECRET",
-        _names,
+        values.names,
         None,
         "whsec_…, comma-separated: every one signs, newest first; made in dev",
         secret=True,
     )
     callback_private_keys: tuple[str, ...] = setting(
         "HOOKLINE_CALLBACK_PRIVATE_KEY",
-        _optional_list,
+        values.optional_list,
         "",
         "whsk_… of ed25519, comma-separated: each adds a v1a signature, newest first, and its public half to the JWKS page",
         secret=True,
@@ -345,147 +180,177 @@ class Settings:
         "the waits between attempts, ±20 %",
     )
     callback_timeout: timedelta = setting(
-        "HOOKLINE_CALLBACK_TIMEOUT", _duration(timedelta(milliseconds=100)), "15s", "of one attempt, in all"
+        "HOOKLINE_CALLBACK_TIMEOUT",
+        values.duration(timedelta(milliseconds=100)),
+        "15s",
+        "of one attempt, in all",
     )
-    callback_allow: tuple[Network, ...] = setting(
+    callback_allow: tuple[values.Network, ...] = setting(
         "HOOKLINE_CALLBACK_ALLOW",
-        _networks,
+        values.networks,
         "",
         "addresses or networks that are called whatever they are, by http too and on any port; loopback in dev",
     )
     callback_hosts: tuple[str, ...] = setting(
         "HOOKLINE_CALLBACK_HOSTS",
-        _hosts,
+        values.hosts,
         "",
         "if set, callbacks go only to these hosts, such as *.make.com, and to what HOOKLINE_CALLBACK_ALLOW lists",
     )
     callback_ports: frozenset[int] = setting(
-        "HOOKLINE_CALLBACK_PORTS", _ports, "443,8443", "ports that callbacks may go to, by https"
+        "HOOKLINE_CALLBACK_PORTS", values.ports, "443,8443", "ports that callbacks may go to, by https"
     )
     callback_rate: float | None = setting(
         "HOOKLINE_CALLBACK_RATE",
-        _per_second,
+        values.per_second,
         None,
         "the most that all worker processes send to one host, such as 30/s; not set: 30/s for Make and Zapier, for others no limit until they answer 429",
     )
     alert_url: str | None = setting(
         "HOOKLINE_ALERT_URL",
-        _url,
+        values.url,
         None,
         "where troubles are sent, signed with HOOKLINE_CALLBACK_SECRET: once when one begins, once when it ends",
         secret=True,
     )
     retention: timedelta = setting(
-        "HOOKLINE_RETENTION", _duration(timedelta(seconds=1)), "7d", "finished records are kept for so long"
+        "HOOKLINE_RETENTION",
+        values.duration(timedelta(seconds=1)),
+        "7d",
+        "finished records are kept for so long",
     )
     dead_retention: timedelta = setting(
         "HOOKLINE_DEAD_RETENTION",
-        _duration(timedelta(seconds=1)),
+        values.duration(timedelta(seconds=1)),
         "30d",
         "given-up records are kept for so long",
     )
     files: str | None = setting(
         "HOOKLINE_FILES",
-        _text,
+        values.text,
         None,
         "where uploads and artifacts are kept, for webs and workers alike: a directory, or s3://bucket/prefix; .hookline/files in dev",
     )
     max_file: int = setting(
-        "HOOKLINE_MAX_FILE", parse_size, "100MiB", "larger uploads get 413, larger artifacts are refused"
+        "HOOKLINE_MAX_FILE",
+        values.parse_size,
+        "100MiB",
+        "larger uploads get 413, larger artifacts are refused",
     )
     file_retention: timedelta = setting(
         "HOOKLINE_FILE_RETENTION",
-        _duration(timedelta(days=1)),
+        values.duration(timedelta(days=1)),
         "30d",
         "uploads and artifacts are kept for so long",
     )
     playlists_song_time: timedelta = setting(
         "PLAYLISTS_SONG_TIME",
-        _duration(timedelta(0)),
+        values.duration(timedelta(0)),
         "0s",
         "the playlists' handler takes so much longer for a song, as a larger model would",
     )
     sales_file: str | None = setting(
-        "REPORTS_SALES", _text, None, "the CSV file of sales that reports are made of; not set: made-up ones"
+        "REPORTS_SALES",
+        values.text,
+        None,
+        "the CSV file of sales that reports are made of; not set: made-up ones",
     )
     dropbox_app_key: str | None = setting(
-        "DROPBOX_APP_KEY", _text, None, "reports are uploaded to Dropbox by this app", secret=True
+        "DROPBOX_APP_KEY", values.text, None, "reports are uploaded to Dropbox by this app", secret=True
     )
-    dropbox_app_secret: str | None = setting("DROPBOX_APP_SECRET", _text, None, "its secret", secret=True)
+    dropbox_app_secret: str | None = setting(
+        "DROPBOX_APP_SECRET", values.text, None, "its secret", secret=True
+    )
     dropbox_refresh_token: str | None = setting(
         "DROPBOX_REFRESH_TOKEN",
-        _text,
+        values.text,
         None,
         "what the account gave it; without these three, reports are kept as artifacts",
         secret=True,
     )
     dropbox_api_url: str = setting(
-        "DROPBOX_API_URL", _public_url, "https://api.dropboxapi.com", "where Dropbox takes calls"
+        "DROPBOX_API_URL", values.public_url, "https://api.dropboxapi.com", "where Dropbox takes calls"
     )
     dropbox_content_url: str = setting(
-        "DROPBOX_CONTENT_URL", _public_url, "https://content.dropboxapi.com", "where it takes files"
+        "DROPBOX_CONTENT_URL", values.public_url, "https://content.dropboxapi.com", "where it takes files"
     )
     smtp_url: str | None = setting(
         "HOOKLINE_SMTP_URL",
-        _text,
+        values.text,
         None,
         "handlers send e-mail through it: smtp://user:password@host:587",
         secret=True,
     )
-    mail_from: str = setting("HOOKLINE_MAIL_FROM", _text, "hookline@localhost", "whom that e-mail is from")
+    mail_from: str = setting(
+        "HOOKLINE_MAIL_FROM", values.text, "hookline@localhost", "whom that e-mail is from"
+    )
     mail_after: timedelta = setting(
-        "HOOKLINE_MAIL_AFTER", _duration(timedelta(0)), "1m", "work that was done sooner is not written about"
+        "HOOKLINE_MAIL_AFTER",
+        values.duration(timedelta(0)),
+        "1m",
+        "work that was done sooner is not written about",
     )
     fireflies_api_key: str | None = setting(
-        "FIREFLIES_API_KEY", _text, None, "the Fireflies handler fetches transcripts with it", secret=True
+        "FIREFLIES_API_KEY",
+        values.text,
+        None,
+        "the Fireflies handler fetches transcripts with it",
+        secret=True,
     )
     fireflies_api_url: str = setting(
-        "FIREFLIES_API_URL", _public_url, "https://api.fireflies.ai/graphql", "where it fetches them"
+        "FIREFLIES_API_URL", values.public_url, "https://api.fireflies.ai/graphql", "where it fetches them"
     )
     fireflies_organisation: str | None = setting(
         "FIREFLIES_ORGANISATION",
-        _text,
+        values.text,
         None,
         "whose meetings Fireflies' are: they go on to transcripts.process; not set: they end as minutes",
     )
     summaries_wait: timedelta = setting(
         "SUMMARIES_WAIT",
-        _duration(timedelta(0)),
+        values.duration(timedelta(0)),
         "10s",
         "a project's or a programme's summary waits so long for more meetings",
     )
     embeddings_url: str | None = setting(
         "EMBEDDINGS_URL",
-        _public_url,
+        values.public_url,
         None,
         "what makes vectors of the transcripts' chunks: any server with OpenAI's /v1/embeddings, up to and without /v1; not set: chunks have none",
     )
-    embeddings_key: str | None = setting("EMBEDDINGS_KEY", _text, None, "its key", secret=True)
-    embeddings_model: str = setting("EMBEDDINGS_MODEL", _text, "text-embedding-3-small", "its model")
+    embeddings_key: str | None = setting("EMBEDDINGS_KEY", values.text, None, "its key", secret=True)
+    embeddings_model: str = setting("EMBEDDINGS_MODEL", values.text, "text-embedding-3-small", "its model")
     replicate_api_token: str | None = setting(
-        "REPLICATE_API_TOKEN", _text, None, "recordings are transcribed at Replicate with it", secret=True
+        "REPLICATE_API_TOKEN",
+        values.text,
+        None,
+        "recordings are transcribed at Replicate with it",
+        secret=True,
     )
     replicate_model: str | None = setting(
         "REPLICATE_MODEL",
-        _text,
+        values.text,
         None,
         "what does it: owner/name:version of a model that takes audio and gives segments, as openai/whisper does",
     )
     replicate_api_url: str = setting(
-        "REPLICATE_API_URL", _public_url, "https://api.replicate.com", "where it is asked"
+        "REPLICATE_API_URL", values.public_url, "https://api.replicate.com", "where it is asked"
     )
     durability: Literal["everysec", "always"] = setting(
         "HOOKLINE_DURABILITY",
-        _choice("everysec", "always"),
+        values.choice("everysec", "always"),
         "everysec",
         "always: 2xx only after the disk has the event; else as Redis is set up",
     )
     log: str = setting(
-        "HOOKLINE_LOG", _choice("debug", "info", "warning", "error"), "info", "the least level that is logged"
+        "HOOKLINE_LOG",
+        values.choice("debug", "info", "warning", "error"),
+        "info",
+        "the least level that is logged",
     )
     log_format: str = setting(
         "HOOKLINE_LOG_FORMAT",
-        _choice("json", "console"),
+        values.choice("json", "console"),
         "json",
         "one JSON line an event, or lines for people; console in dev",
     )
@@ -501,7 +366,7 @@ class Settings:
             SettingsError: one line that names the first wrong variable, never its value.
         """
         environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         for known in fields(cls):
             variable = known.metadata["variable"]
             text = environ.get(variable, "")
@@ -511,10 +376,10 @@ class Settings:
                 text = _client_header_here(environ)
             if text != "":
                 try:
-                    values[known.name] = known.metadata["parse"](text)
+                    found[known.name] = known.metadata["parse"](text)
                 except ValueError as error:
                     raise SettingsError(f"{variable}: {error}") from None
-        return cls(**values)
+        return cls(**found)
 
 
 def environment() -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hmac import compare_digest
 
 from infra.links import LinkElsewhere, LinkError, LinkPowerless, Links
-from infra.settings import ApiKey, Scope
+from infra.setting_values import ApiKey, Scope
 from infra.signatures import Headers
 from ingest.problems import NOT_FOUND, SCOPE_MISSING, UNAUTHORIZED, Problem
 

@@ -16,7 +16,8 @@ from infra.expressions import Document, Expression, Location, compile_expression
 from infra.ledger.records import AS_USUAL, CallbackFormat, CallbackOptions
 from infra.rates import Rate, parse_rate
 from infra.routes import API_SOURCE, DEFAULT_QUEUE, SCHEDULE_SOURCE
-from infra.settings import Settings, SettingsError, parse_size
+from infra.setting_values import parse_size
+from infra.settings import Settings, SettingsError
 from infra.signatures import Provider, Scheme, SchemeError, SignedRequest, providers, whsec_key
 from ingest.handshakes import Handshakes, handshakes_of
 from ingest.source_table import LISTS, PARAMETERS, TABLES, ReadFile, Row, read_rows

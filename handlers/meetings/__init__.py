@@ -14,9 +14,9 @@ from handlers.fireflies_api import Sentence
 from handlers.fireflies_minutes import commitments, decisions, speaker_shares
 from handlers.meetings import replicate
 from handlers.meetings.embeddings import AT_ONCE, Embeddings, numbers
-from handlers.meetings.outside import ServiceBusy, ServiceRefused
 from handlers.meetings.summaries import MeetingToSum, Place, Text, summary_of_project
 from handlers.meetings.text import Chunk, chunks, sentences_of
+from handlers.outside import ServiceBusy, ServiceRefused
 from infra.settings import Settings
 
 TRANSCRIBED_WITHIN: Final = "30m"

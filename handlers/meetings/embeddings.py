@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from handlers.meetings.outside import ServiceBusy, post
+from handlers.outside import ServiceBusy, post
 
 AT_ONCE: Final = 32  # texts in one request
 

@@ -10,7 +10,7 @@ import msgspec
 
 from handlers import Reject
 from handlers.fireflies_api import Sentence
-from handlers.meetings.outside import ServiceBusy, post
+from handlers.outside import ServiceBusy, post
 
 
 class Segment(msgspec.Struct):

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from handlers import Context, Reject, RetryLater, handler
+from handlers.outside import ServiceBusy, ServiceRefused
 from handlers.reports import pdf
-from handlers.reports.dropbox import Account, Dropbox, DropboxBusy, DropboxRefused
+from handlers.reports.dropbox import Account, Dropbox
 from handlers.reports.figures import FiguresUnusable, SalesFile, by_agency, by_agent
 from infra.settings import Settings
 
@@ -76,9 +77,9 @@ async def _kept(context: Context, settings: Settings, name: str, content: bytes)
     path = f"/reports/{context.job_id}/{name}"
     try:
         url = await context.step("dropbox", Dropbox(account, context.http).upload, path, content)
-    except DropboxRefused as error:
+    except ServiceRefused as error:
         raise Reject(str(error)) from error
-    except DropboxBusy as error:
+    except ServiceBusy as error:
         raise RetryLater(error.pause, str(error)) from error
     return {"name": name, "url": url, "size": len(content), "content_type": "application/pdf"}
 

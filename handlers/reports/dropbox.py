@@ -4,41 +4,20 @@ A piece that was interrupted is sent again from where Dropbox says it stands.
 
 Source: https://www.dropbox.com/developers/documentation/http/documentation (files/upload_session, sharing/create_shared_link_with_settings)
 and https://developers.dropbox.com/oauth-guide (refresh tokens).
-
-HooklineError
-├── DropboxRefused   the app, the account or the path is not allowed to: another attempt changes nothing
-└── DropboxBusy      it is not there, or wants a pause
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 
 import httpx
 
+from handlers.outside import ServiceBusy, ServiceRefused, pause_of
 from infra.errors import HooklineError
 
 PIECE: Final = 4 << 20
 _TRIES: Final = 5
-_PAUSE: Final = timedelta(seconds=10)
-
-
-class DropboxRefused(HooklineError):
-    """It will not, now or later."""
-
-
-class DropboxBusy(HooklineError):
-    """Not now.
-
-    Args:
-        pause: how long it wants to be left alone.
-    """
-
-    def __init__(self, words: str, pause: timedelta = _PAUSE) -> None:
-        super().__init__(words)
-        self.pause = pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +51,7 @@ class Dropbox:
             path: with a slash in front, such as ``/reports/newtown.pdf``.
 
         Raises:
-            DropboxRefused, DropboxBusy: it came to nothing; a later upload begins anew.
+            ServiceRefused, ServiceBusy: it came to nothing; a later upload begins anew.
         """
         session = await self._piece_sent("start", {"close": False}, content[: self._piece])
         session_id, offset = str(session["session_id"]), min(self._piece, len(content))
@@ -85,7 +64,7 @@ class Dropbox:
             except _Elsewhere as error:
                 offset, failures = error.offset, failures + 1
                 if failures >= _TRIES:
-                    raise DropboxBusy("the upload does not get on") from None
+                    raise ServiceBusy("the upload does not get on") from None
             else:
                 offset += len(piece)
         commit = {"path": path, "mode": "overwrite", "mute": True}
@@ -112,7 +91,7 @@ class Dropbox:
 
         Raises:
             _Elsewhere, _Linked: what the caller mends.
-            DropboxRefused, DropboxBusy: what nobody here can.
+            ServiceRefused, ServiceBusy: what nobody here can.
         """
         for _ in range(2):
             if self._token is None:
@@ -121,7 +100,7 @@ class Dropbox:
             if answer.status_code != httpx.codes.UNAUTHORIZED:
                 return _understood(answer)
             self._token = None
-        raise DropboxRefused("Dropbox does not take the token that it has just given")
+        raise ServiceRefused("Dropbox does not take the token that it has just given")
 
     async def _fresh_token(self) -> str:
         account = self._account
@@ -130,14 +109,14 @@ class Dropbox:
             f"{account.api_url}/oauth2/token", {}, data=form, auth=(account.app_key, account.app_secret)
         )
         if answer.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
-            raise DropboxRefused("Dropbox does not know the app or its refresh token")
+            raise ServiceRefused("Dropbox does not know the app or its refresh token")
         return str(_understood(answer)["access_token"])
 
     async def _send(self, url: str, headers: Mapping[str, str], **body: Any) -> httpx.Response:
         try:
             return await self._http.post(url, headers=headers, **body)
         except httpx.TransportError as error:
-            raise DropboxBusy(f"Dropbox can't be reached: {type(error).__name__}") from error
+            raise ServiceBusy(f"Dropbox can't be reached: {type(error).__name__}") from error
 
 
 class _Elsewhere(HooklineError):
@@ -159,18 +138,16 @@ class _Linked(HooklineError):
 def _understood(answer: httpx.Response) -> dict[str, Any]:
     code = answer.status_code
     if code == httpx.codes.TOO_MANY_REQUESTS or code >= 500:
-        asked = answer.headers.get("retry-after", "")
-        pause = timedelta(seconds=int(asked)) if asked.isascii() and asked.isdigit() else _PAUSE
-        raise DropboxBusy(f"Dropbox answers {code}", min(pause, timedelta(hours=1)))
+        raise ServiceBusy(f"Dropbox answers {code}", pause_of(answer))
     try:
         told = answer.json() if answer.content else {}
     except ValueError:
-        raise DropboxBusy(f"Dropbox answers {code}, and not in JSON") from None
+        raise ServiceBusy(f"Dropbox answers {code}, and not in JSON") from None
     told = told if isinstance(told, dict) else {}
     if code == httpx.codes.CONFLICT:
         raise _conflict(told)
     if not answer.is_success:
-        raise DropboxRefused(f"Dropbox answers {code}: {told.get('error_summary', '')}")
+        raise ServiceRefused(f"Dropbox answers {code}: {told.get('error_summary', '')}")
     return told
 
 
@@ -185,4 +162,4 @@ def _conflict(told: Mapping[str, Any]) -> HooklineError:
     linked = error.get("shared_link_already_exists", {}).get("metadata")
     if linked:
         return _Linked(linked)
-    return DropboxRefused(f"Dropbox refuses: {told.get('error_summary', 'it does not say why')}")
+    return ServiceRefused(f"Dropbox refuses: {told.get('error_summary', 'it does not say why')}")

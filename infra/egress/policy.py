@@ -18,7 +18,8 @@ import httpx
 
 from infra.egress.addresses import Address, is_public
 from infra.egress.errors import AddressRefused, URLRefused
-from infra.settings import Network, Settings
+from infra.setting_values import Network
+from infra.settings import Settings
 
 MAX_URL: Final = 2048
 _TOO_LONG: Final = f"a URL has {MAX_URL} characters at the most"

@@ -15,7 +15,7 @@ from infra.ledger import Batches, LedgerError
 from infra.ledger.records import Arrival, Receipt
 from infra.metrics import Metrics
 from infra.routes import API_SOURCE, Routes
-from infra.settings import ApiKey
+from infra.setting_values import ApiKey
 from infra.signatures import Headers
 from infra.submission import Submission
 from ingest.api.endpoint import Endpoint

@@ -32,11 +32,7 @@ class CallbackList(View):
         page = await self._lists.callbacks(wanted.wanted, SHOWN, wanted.after)
         values = {
             "callbacks": [called_view(job) for job in page.items],
-            "words": wanted.words,
-            "trouble": wanted.trouble,
-            "statuses": list(CallbackStatus),
-            "cursor": None if page.next is None else str(page.next),
-            "begun": wanted.after is not None,
+            **wanted.values(page.next),
         }
         return self._frame.page(visit, "callbacks.html", values)
 

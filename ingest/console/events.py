@@ -42,11 +42,7 @@ class EventList(View):
         page = await self._lists.events(wanted.wanted, SHOWN, wanted.after)
         values = {
             "events": [listed_event_view(event) for event in page.items],
-            "words": wanted.words,
-            "trouble": wanted.trouble,
-            "statuses": list(JobStatus),
-            "cursor": None if page.next is None else str(page.next),
-            "begun": wanted.after is not None,
+            **wanted.values(page.next),
         }
         return self._frame.page(visit, "events.html", values)
 

@@ -35,11 +35,7 @@ class JobList(View):
         page = await self._lists.jobs(wanted.wanted, SHOWN, wanted.after)
         values = {
             "jobs": [listed_job_view(job) for job in page.items],
-            "words": wanted.words,
-            "trouble": wanted.trouble,
-            "statuses": list(JobStatus),
-            "cursor": None if page.next is None else str(page.next),
-            "begun": wanted.after is not None,
+            **wanted.values(page.next),
         }
         return self._frame.page(visit, "jobs.html", values)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.types import Scope
@@ -27,7 +27,22 @@ class Asked:
     wanted: Filter
     after: Place | None
     words: dict[str, str]
+    statuses: type[JobStatus] | type[CallbackStatus]
     trouble: str = ""
+
+    def values(self, following: Place | None) -> dict[str, Any]:
+        """What the templates of lists have in common.
+
+        Args:
+            following: where the next page begins, if there is one.
+        """
+        return {
+            "words": self.words,
+            "trouble": self.trouble,
+            "statuses": list(self.statuses),
+            "cursor": None if following is None else str(following),
+            "begun": self.after is not None,
+        }
 
 
 def asked(scope: Scope, statuses: type[JobStatus] | type[CallbackStatus], *, now: datetime) -> Asked:
@@ -36,9 +51,9 @@ def asked(scope: Scope, statuses: type[JobStatus] | type[CallbackStatus], *, now
     try:
         query = list_query(_with(scope, words), statuses, now=now)
     except Problem as problem:
-        return Asked(Filter(), None, {}, problem.detail or problem.kind.title)
+        return Asked(Filter(), None, {}, statuses, problem.detail or problem.kind.title)
     wanted, _, after = query.page
-    return Asked(wanted, after, {name: value for name, value in words.items() if name != "cursor"})
+    return Asked(wanted, after, {name: value for name, value in words.items() if name != "cursor"}, statuses)
 
 
 def _with(scope: Scope, words: dict[str, str]) -> Scope:

@@ -9,7 +9,8 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from infra.settings import ConsoleRole, Settings
+from infra.setting_values import ConsoleRole
+from infra.settings import Settings
 
 OPERATOR: Final = "operator"
 """The name of whoever signs in with ``HOOKLINE_CONSOLE_PASSWORD``."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from infra.settings import Scope
+from infra.setting_values import Scope
 from ingest.problems import (
     FRAMING_AMBIGUOUS,
     HEADERS_TIMEOUT,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from infra.settings import SCOPES
+from infra.setting_values import SCOPES
 from ingest.openapi.call import HTML, Answer, Body, Call, Parameter
 from ingest.openapi.calls import CALLS
 from ingest.openapi.examples import example_of

@@ -13,8 +13,9 @@ import pytest
 
 from handlers import reports
 from handlers.http_clients import HTTPClients
+from handlers.outside import ServiceBusy, ServiceRefused
 from handlers.reports import pdf
-from handlers.reports.dropbox import Account, Dropbox, DropboxBusy, DropboxRefused
+from handlers.reports.dropbox import Account, Dropbox
 from handlers.reports.figures import FiguresUnusable, SalesFile, by_agency, by_agent
 from handlers.testing import Attempt, run
 from infra.cli.standins.dropbox import APP_KEY, APP_SECRET, REFRESH_TOKEN, DropboxStandIn, Trouble
@@ -197,10 +198,10 @@ def test_the_same_file_again_has_the_same_link() -> None:
 @pytest.mark.parametrize(
     ("troubles", "kind"),
     [
-        ([Trouble.DOWN], DropboxBusy),
-        ([Trouble.BUSY], DropboxBusy),
-        ([Trouble.FULL], DropboxRefused),
-        ([Trouble.HALF_HEARD] * 9, DropboxBusy),
+        ([Trouble.DOWN], ServiceBusy),
+        ([Trouble.BUSY], ServiceBusy),
+        ([Trouble.FULL], ServiceRefused),
+        ([Trouble.HALF_HEARD] * 9, ServiceBusy),
     ],
 )
 def test_troubles_are_told_apart(troubles: list[Trouble], kind: type[Exception]) -> None:
@@ -211,7 +212,7 @@ def test_troubles_are_told_apart(troubles: list[Trouble], kind: type[Exception])
 def test_an_app_that_dropbox_does_not_know_is_refused() -> None:
     import dataclasses
 
-    with pytest.raises(DropboxRefused, match="does not know the app"):
+    with pytest.raises(ServiceRefused, match="does not know the app"):
         upload(DropboxStandIn(), b"x", dataclasses.replace(ACCOUNT, refresh_token="other"))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from infra.clock import ManualClock
 from infra.ids import EVENT, JOB
 from infra.links import Links
-from infra.settings import ApiKey
+from infra.setting_values import ApiKey
 from infra.signatures import Headers
 from ingest.keys import Keys
 from ingest.problems import Problem

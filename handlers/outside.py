@@ -1,4 +1,4 @@
-"""What the services that meetings need have in common: a POST with a bearer token, and what its failures mean.
+"""What other services' answers mean for a job: a POST with a bearer token, and its failures.
 
 HooklineError
 ├── ServiceRefused   the token, the account or the request: another attempt changes nothing
@@ -56,7 +56,7 @@ async def post(
     except ValueError:
         told = None
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.status_code >= 500:
-        raise ServiceBusy(f"{name} answers {answer.status_code}", _pause(answer))
+        raise ServiceBusy(f"{name} answers {answer.status_code}", pause_of(answer))
     if not answer.is_success:
         raise ServiceRefused(f"{name} answers {answer.status_code}: {_reason(told)}")
     if not isinstance(told, dict):
@@ -64,7 +64,8 @@ async def post(
     return told
 
 
-def _pause(answer: httpx.Response) -> timedelta:
+def pause_of(answer: httpx.Response) -> timedelta:
+    """How long the service wants to be left alone; at most an hour."""
     asked = answer.headers.get("retry-after", "")
     seconds = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0
     return min(timedelta(seconds=seconds), _LONGEST_PAUSE) if seconds else _PAUSE
