@@ -72,6 +72,12 @@ class Store:
     connect_sync: Callable[[], redis.Redis]
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not where a developer may have `hookline dev` running: commands would find it."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A Valkey of the session's own, the one that ``hookline dev`` embeds."""

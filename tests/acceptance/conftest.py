@@ -16,9 +16,9 @@ from tests.conftest import missing
 collect_ignore = ["project"]  # its handlers are for worker processes
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def inbox() -> Iterator[Inbox]:
-    """Receivers of callbacks, one for every address that a test makes up."""
+    """Receivers of callbacks, one for every address that a test makes up; no two modules share any."""
     with Inbox() as running:
         yield running
 

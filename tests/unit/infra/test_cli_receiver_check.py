@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 from infra.cli import hookline, receiver_check
 from worker.callbacks.check import Verdict
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 URL = "https://receiver.example/inbox"
 

@@ -19,6 +19,8 @@ from infra.cli.tables import print_facts, print_table
 from infra.hidden_text import hide
 from infra.settings import SettingsError
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 SECRET = "a-secret-of-thirty-characters!"
 
 
