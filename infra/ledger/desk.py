@@ -1,13 +1,14 @@
 """The operators' desk: who did what at the console, and which sessions count no more."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from infra import strict_json
-from infra.clock import from_unix_milliseconds, unix_milliseconds
+from infra.clock import from_unix_milliseconds
+from infra.durations import milliseconds
 from infra.ledger import keys
 from infra.ledger.reading import Reading
 from infra.ledger.scripts import Scripts
@@ -51,9 +52,13 @@ class Desk(Reading):
         (lines,) = await self._fetch([("LRANGE", keys.AUDIT, "0", str(limit - 1))])
         return [deed for line in lines or [] if (deed := _deed(line)) is not None]
 
-    async def sign_out(self, session: str, *, expires: datetime) -> None:
-        """A session counts no more; it is remembered until it would have expired by itself."""
-        await self._scripts.run("sign_out", session, unix_milliseconds(expires))
+    async def sign_out(self, session: str, *, remembered: timedelta) -> None:
+        """A session counts no more.
+
+        Args:
+            remembered: for so long, on Redis's clock: no less than any web's clock lets a session live.
+        """
+        await self._scripts.run("sign_out", session, milliseconds(remembered))
 
     async def is_signed_out(self, session: str) -> bool:
         """Whether somebody has ended it."""

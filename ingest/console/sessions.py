@@ -8,7 +8,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from itsdangerous import BadSignature, TimestampSigner
@@ -33,7 +33,6 @@ class Session:
 
     id: str
     person: Person
-    expires: datetime
     csrf: str = field(repr=False)
 
 
@@ -76,7 +75,7 @@ class Sessions:
 
     async def end(self, session: Session) -> None:
         """It counts no more, wherever its cookie is kept."""
-        await self._desk.sign_out(session.id, expires=session.expires)
+        await self._desk.sign_out(session.id, remembered=self.lifetime + 2 * _SKEW)
 
     def _signed(self, cookie: str) -> Session | None:
         if len(cookie) > _LONGEST:
@@ -91,7 +90,7 @@ class Sessions:
         if person is None or proof != self._people.proof_of(name) or not -_SKEW <= age <= self.lifetime:
             return None
         csrf = hmac.new(self._key, f"csrf {id_}".encode(), "sha256").hexdigest()[:32]
-        return Session(id_, person, begun + self.lifetime, csrf)
+        return Session(id_, person, csrf)
 
 
 class _Signer(TimestampSigner):

@@ -248,9 +248,7 @@ ACTS: dict[str, Act] = {
     "redeliver": _redeliver,
     "refuse": lambda bench, world: bench.ledger.refusals.keep("acme", b"a sample"),
     "audit": lambda bench, world: bench.ledger.desk.note(by="ada", act="retry", on="job_1", client=""),
-    "sign_out": lambda bench, world: bench.ledger.desk.sign_out(
-        "1", expires=datetime(2100, 1, 1, tzinfo=UTC)
-    ),
+    "sign_out": lambda bench, world: bench.ledger.desk.sign_out("1", remembered=DAY),
     "measure": lambda bench, world: bench.ledger.measures.add("w1", 2, {"[]": 1}),
     "turn": lambda bench, world: bench.ledger.troubles.take_turn("watch", "w1", length=DAY),
     "group": lambda bench, world: bench.ledger.troubles.note({WRONG: Failures("m", "job_1", 1, 1)}),
