@@ -154,10 +154,13 @@ async def _submit(house: House, body: bytes, key: str) -> None:
     assert_one_of_ours(await house.submit(body, key=key), SUBMITTING, house)
 
 
+_IDS = st.text().filter(lambda text: text != ".")  # a client makes /jobs of /jobs/. before it asks
+
+
 def test_whatever_job_is_asked_for_has_an_answer_of_the_contract() -> None:
     with lasting() as (house, run):
 
-        @given(st.text(), st.text() | st.from_regex(r"((token|wait|a)=[^&]*&){0,20}"), st.booleans())
+        @given(_IDS, st.text() | st.from_regex(r"((token|wait|a)=[^&]*&){0,20}"), st.booleans())
         def check(job_id: str, query: str, keyed: bool) -> None:
             run(_read(house, job_id, query, keyed=keyed))
 
