@@ -13,6 +13,7 @@ from statistics import median
 from benchmarks.contenders import Contender
 from benchmarks.marks import Marks
 from benchmarks.workshop import Workshop, WorkshopError, until, workshop
+from infra.ledger import keys
 
 _STARTING_SECONDS = 30.0
 _SLOWEST_RATE = 20.0
@@ -26,7 +27,7 @@ class Run:
     Args:
         rate: jobs a second.
         commands: Redis commands a job, from the worker's start to its end; those inside scripts count.
-        size: bytes a finished job keeps in Redis.
+        size: bytes a finished job keeps in Redis, beside the live stream.
         repeated: executions beyond one a job.
     """
 
@@ -62,7 +63,7 @@ def run_once(
         env = place.environment(
             BENCH_MARKS=path, BENCH_SLOTS=slots, HOOKLINE_CONCURRENCY=slots, HOOKLINE_THREADS=slots
         )
-        before = place.memory()
+        before = _memory(place)
         place.run([*contender.sender(), kind, str(count), "0"], env=env)
         place.commands()
         with ExitStack() as working:
@@ -80,10 +81,10 @@ def run_once(
         if len({number for number, _ in seen}) != count:
             raise WorkshopError(f"{count - len(Counter(number for number, _ in seen))} jobs were lost")
         moments = sorted(moment for _, moment in seen)
-        commands, after = place.commands(), place.memory()
+        commands, after = place.commands(), _memory(place)
         if fresh:  # what an empty server holds by now: scripts, buffers
             place.redis.execute_command("FLUSHALL", "SYNC")
-            before = place.memory()
+            before = _memory(place)
         return Run(
             rate=count / (moments[-1] - moments[0]),
             commands=commands / count,
@@ -99,6 +100,11 @@ def filled(contender: Contender, *, finished: int, scheduled: int) -> Iterator[W
         command = [*contender.sender(), "fill", str(finished), str(scheduled)]
         place.run(command, env=place.environment())
         yield place
+
+
+def _memory(place: Workshop) -> int:
+    """What a server holds of jobs. The live stream has its bound, however many there were."""
+    return place.memory() - int(place.redis.memory_usage(keys.LIVE, samples=0) or 0)
 
 
 def middle(runs: list[Run]) -> Run:

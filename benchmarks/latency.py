@@ -7,18 +7,20 @@ the POST is sent to the arrival of the signed callback at the caller; web, worke
 import asyncio
 import json
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
-import httpx
 import uvloop
 
 from benchmarks import signed
+from benchmarks.bare import body_of
 from benchmarks.contenders import HOOKLINE, Contender
 from benchmarks.marks import Marks
 from benchmarks.workshop import Workshop, free_port, until, until_listening, workshop
 
 _PACE_SECONDS = 0.03
+_PYTHON = str(HOOKLINE.bin() / "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +59,40 @@ def pick_up(contender: Contender, count: int) -> Delay:
 def called_back(count: int) -> Delay:
     """From the POST to its callback, through web and worker, one at a time."""
     with workshop() as place:
-        return uvloop.run(_called_back(place, count))
+        web, worker = f"{_PYTHON} -m infra.cli web", " ".join(HOOKLINE.worker("noop"))
+        return uvloop.run(_called_back(place, lambda *_: (web.split(), worker.split()), count))
 
 
-async def _called_back(place: Workshop, count: int) -> Delay:
+def bare(count: int) -> Delay:
+    """The same through processes that do nothing else (`benchmarks.bare`): what the machine takes."""
+    with workshop() as place:
+        command = f"{_PYTHON} -m benchmarks.bare"
+        return uvloop.run(
+            _called_back(
+                place,
+                lambda web, caller: (f"{command} web {web}".split(), f"{command} worker {caller}".split()),
+                count,
+            )
+        )
+
+
+async def _called_back(
+    place: Workshop, commands: Callable[[int, int], tuple[Sequence[str], Sequence[str]]], count: int
+) -> Delay:
+    """One at a time.
+
+    Args:
+        commands: of the two processes, by the ports of web and caller.
+    """
     arrived: dict[str, asyncio.Future[float]] = {}
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Any number of callbacks over one connection."""
         try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-                told = json.loads(await reader.readexactly(length))
-                _arrival_of(told["data"]["job_id"], arrived).set_result(time.monotonic())
+            while True:
+                _, told = await body_of(reader)
+                now = time.monotonic()
+                _arrival_of(json.loads(told)["data"]["job_id"], arrived).set_result(now)
                 writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         except asyncio.IncompleteReadError:
             pass
@@ -77,30 +100,27 @@ async def _called_back(place: Workshop, count: int) -> Delay:
             writer.close()
 
     receiver = await asyncio.start_server(take, "127.0.0.1", 0)
-    port = free_port()
+    port, caller = free_port(), receiver.sockets[0].getsockname()[1]
+    web_command, worker_command = commands(port, caller)
     env = place.environment(
         HOST="127.0.0.1",
         PORT=port,
         BENCH_MARKS=place.folder / "marks",
-        **signed.source_variables(callback_url=f"http://127.0.0.1:{receiver.sockets[0].getsockname()[1]}/"),
+        **signed.source_variables(callback_url=f"http://127.0.0.1:{caller}/"),
     )
-    python = str(HOOKLINE.bin() / "python")
-    with (
-        place.running([python, "-m", "infra.cli", "web"], env=env) as web,
-        place.running(HOOKLINE.worker("noop"), env=env),
-    ):
+    with place.running(web_command, env=env) as web, place.running(worker_command, env=env):
         await asyncio.to_thread(until_listening, port, web)
         delays = []
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client, receiver:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with receiver:
             for event in signed.events(count + 5, kind="noop"):
                 begun = time.monotonic()
-                answer = await client.post(
-                    f"http://127.0.0.1:{port}{signed.PATH}", content=event.body, headers=event.headers
-                )
-                job_id = answer.raise_for_status().json()["job_id"]
+                writer.write(signed.request_of(event))
+                _, answer = await body_of(reader)
                 async with asyncio.timeout(30):
-                    delays.append(await _arrival_of(job_id, arrived) - begun)
+                    delays.append(await _arrival_of(json.loads(answer)["job_id"], arrived) - begun)
                 await asyncio.sleep(_PACE_SECONDS)
+        writer.close()
         return Delay.of(delays[5:])
 
 

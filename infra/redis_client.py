@@ -4,7 +4,6 @@ Clients speak RESP2, answer in bytes, and never repeat a command by themselves: 
 safely, and whoever calls them decides when. Nothing connects before its first command.
 """
 
-import asyncio
 import logging
 import re
 import socket
@@ -134,10 +133,9 @@ def memory(server: "FakeServer | None" = None) -> Memory:
     )
 
 
-def is_stale(connection: Any) -> bool:
-    """Whether the server has closed a connection, as it does with one that it finds idle for too long."""
-    reader = getattr(connection, "_reader", None)
-    return isinstance(reader, asyncio.StreamReader) and reader.at_eof()
+def leads_out(client: redis.asyncio.Redis) -> bool:
+    """Whether a client's connections lead to a server, and not into this process."""
+    return issubclass(client.connection_pool.connection_class, _Swift)
 
 
 def redacted(url: str) -> str:

@@ -5,18 +5,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import Any, Protocol, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from infra.ledger import keys
+from infra.redis_line import Line
 
 log = logging.getLogger(__name__)
 
-_PEEK_SECONDS = 120.0
+_PEEK_SECONDS = 120
 _LATE_SECONDS = 10.0  # a reply that takes so much longer never comes
 _PAUSE_SECONDS = 1.0
 
@@ -24,8 +25,8 @@ _PAUSE_SECONDS = 1.0
 class Wakeup(Protocol):
     """Tells when a queue has jobs."""
 
-    def arm(self) -> None:
-        """Look once more: the queues were empty a moment ago."""
+    def arm(self, queues: Collection[str]) -> None:
+        """Look once more for jobs in these queues: they were empty a moment ago."""
 
     async def run(self, notice: Callable[[], None]) -> None:
         """Call `notice` whenever an armed look finds jobs, for as long as the task lives."""
@@ -42,9 +43,9 @@ class BlockingPeek:
         self._connect = connect
         self._armed = {queue: asyncio.Event() for queue in queues}
 
-    def arm(self) -> None:
-        for armed in self._armed.values():
-            armed.set()
+    def arm(self, queues: Collection[str]) -> None:
+        for queue in queues:
+            self._armed[queue].set()
 
     async def run(self, notice: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -52,19 +53,25 @@ class BlockingPeek:
                 group.create_task(self._watch(queue, notice))
 
     async def _watch(self, queue: str, notice: Callable[[], None]) -> None:
-        key = keys.QUEUE + queue
-        async with self._connect() as client:
+        async with self._connect() as client, aclosing(Line(client)) as line:
             while True:
                 await self._armed[queue].wait()
-                try:
-                    async with asyncio.timeout(_PEEK_SECONDS + _LATE_SECONDS):
-                        head = await cast("Any", client).blmove(key, key, _PEEK_SECONDS, "LEFT", "LEFT")
-                except (RedisError, OSError):  # TimeoutError among them
-                    await asyncio.sleep(_PAUSE_SECONDS)  # the claim that follows says what is wrong
-                    head = b""
-                if head is not None:
+                if await _has_head(line, keys.QUEUE + queue):
                     self._armed[queue].clear()
                     notice()
+
+
+async def _has_head(line: Line, key: str) -> bool:
+    """Wait for the list to have one. Where Redis is away it seems to, after a pause: the claim that follows says what is wrong."""
+    try:
+        (head,) = await line.ask(
+            [("BLMOVE", key, key, "LEFT", "LEFT", _PEEK_SECONDS)], within=_PEEK_SECONDS + _LATE_SECONDS
+        )
+    except (RedisError, OSError) as error:  # TimeoutError among them
+        head = error
+    if isinstance(head, Exception):
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return head is not None
 
 
 class Polling:
@@ -72,16 +79,17 @@ class Polling:
 
     def __init__(self, client: Redis, queues: Sequence[str]) -> None:
         self._client = client
-        self._keys = [keys.QUEUE + queue for queue in queues]
+        self._queues: Collection[str] = queues
         self._armed = asyncio.Event()
 
-    def arm(self) -> None:
+    def arm(self, queues: Collection[str]) -> None:
+        self._queues = queues
         self._armed.set()
 
     async def run(self, notice: Callable[[], None]) -> None:
         while True:
             await self._armed.wait()
-            if any([await cast("Any", self._client).exists(key) for key in self._keys]):
+            if any([await cast("Any", self._client).exists(keys.QUEUE + queue) for queue in self._queues]):
                 self._armed.clear()
                 notice()
             else:

@@ -70,6 +70,13 @@ async def enqueue(kind: str, numbers: Sequence[int]) -> None:
     await ledger().events.accept([arrival(kind, number) for number in numbers])
 
 
+async def sweep() -> None:
+    """As a server in use has been: the first sweep looks at all that is there."""
+    settings = Settings.load()
+    async with connect(settings.redis_url or "") as client:
+        await Ledger.of(client, settings).jobs.sweep(patience=timedelta(minutes=1))
+
+
 async def fill(finished: int, scheduled: int, callback_url: str | None) -> None:
     """Jobs that have ended, and jobs that are due tomorrow."""
     tomorrow = SystemClock().now() + timedelta(days=1)
@@ -96,4 +103,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "fill":
         asyncio.run(fill(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None))
     else:
+        asyncio.run(sweep())
         main(enqueue)

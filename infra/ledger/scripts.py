@@ -1,10 +1,10 @@
 """The ledger's Lua scripts, run by their digest; a server that does not know one is told its text.
 
-Each script is ``_common.lua``, then its own file, whose head says what it takes, what it replies, and why it is one script;
-``K.job`` in them is a key's name.
+Each script is ``_common.lua``, then what its first line says that it stands behind, then its own file, whose head says what it takes,
+what it replies, and why it is one script; ``K.job`` in them is a key's name.
 """
 
-import asyncio
+import re
 from collections.abc import Sequence
 from hashlib import sha1
 from importlib.resources import files
@@ -15,12 +15,14 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from infra.errors import HooklineError
 from infra.ledger.keys import named
-from infra.redis_client import is_stale
+from infra.redis_client import leads_out
+from infra.redis_line import Line
 from infra.redis_troubles import in_words
 
 BATCH: Final = 100  # items a script: it keeps Redis for some two milliseconds
 
 _FSYNC_MILLISECONDS: Final = 2000  # that one round trip waits for it
+_BEHIND: Final = re.compile(r"-- Behind (_\w+\.lua)\.")
 
 Argument = str | bytes | int
 Call = tuple[str, Sequence[Argument]]  # a script's name and its arguments
@@ -32,11 +34,17 @@ class LedgerError(HooklineError):
 
 def _load() -> dict[str, str]:
     folder = files("infra.ledger") / "scripts"
-    common = (folder / "_common.lua").read_text("utf-8")
-    names = sorted(
-        entry.name for entry in folder.iterdir() if entry.name.endswith(".lua") and entry.name[0] != "_"
-    )
-    return {name.removesuffix(".lua"): named(common + (folder / name).read_text("utf-8")) for name in names}
+    texts = {
+        entry.name: named(entry.read_text("utf-8"))
+        for entry in folder.iterdir()
+        if entry.name.endswith(".lua")
+    }
+
+    def whole(text: str) -> str:
+        behind = _BEHIND.match(text)
+        return texts["_common.lua"] + (texts[behind[1]] if behind else "") + text
+
+    return {name.removesuffix(".lua"): whole(text) for name, text in sorted(texts.items()) if name[0] != "_"}
 
 
 _TEXTS: Final = _load()
@@ -54,12 +62,14 @@ class Scripts:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def dedicated(self, *, fsynced: bool = False) -> "DedicatedScripts":
-        """The same over a connection of its own, which is to be closed.
+    def dedicated(self, *, fsynced: bool = False) -> "Scripts":
+        """The same over a connection of its own, which is to be closed. A Redis in this process has none to give.
 
         Args:
             fsynced: a script counts as confirmed when the disk has what it wrote.
         """
+        if not leads_out(self._redis):
+            return self
         return FsyncedScripts(self._redis) if fsynced else DedicatedScripts(self._redis)
 
     async def aclose(self) -> None:
@@ -123,10 +133,7 @@ class Scripts:
 
 
 class DedicatedScripts(Scripts):
-    """Runs scripts over one connection, one call at a time, for a quarter of what a pool costs.
-
-    A connection that breaks, or keeps a call waiting, is given up; the next call opens another. So it does where the server
-    has closed one that was idle.
+    """Runs scripts over a line of its own, one call at a time, for a third of what a pool costs.
 
     Args:
         patience: for one round trip, in seconds.
@@ -135,31 +142,13 @@ class DedicatedScripts(Scripts):
     def __init__(self, redis: Redis, *, patience: float = 5.0) -> None:
         super().__init__(redis)
         self._patience = patience
-        self._connection = cast("Any", redis.connection_pool).make_connection()
-        self._connection.socket_timeout = None  # a round trip has one limit, not each of its parts
+        self._line = Line(redis)
 
     async def aclose(self) -> None:
-        await self._connection.disconnect()
+        await self._line.aclose()
 
     async def _replies(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        if is_stale(self._connection):
-            await self._connection.disconnect(nowait=True)
-        packed = [piece for command in commands for piece in self._connection.pack_command(*command)]
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._connection.send_packed_command(packed)
-                return [await self._reply() for _ in commands]
-        except BaseException:
-            await self._connection.disconnect(
-                nowait=True
-            )  # or a late reply would be taken for the next call's
-            raise
-
-    async def _reply(self) -> Any:
-        try:
-            return await self._connection.read_response()
-        except ResponseError as error:
-            return error
+        return await self._line.ask(commands, within=self._patience)
 
 
 class FsyncedScripts(DedicatedScripts):

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import hiredis
 import pytest
 
-from infra.ledger.scripts import DedicatedScripts, LedgerError
-from infra.redis_client import connect, is_stale, memory
+from infra.ledger.scripts import DedicatedScripts, LedgerError, Scripts
+from infra.redis_client import connect, memory
 
 Answer = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
 
@@ -17,11 +17,12 @@ class Server:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self.connections = 0
+        self.connections = self.open = 0
         self.scripts: list[list[bytes]] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.open += 1
         commands = hiredis.Reader()
         while data := await reader.read(65536):
             commands.feed(data)
@@ -30,8 +31,9 @@ class Server:
                     self.scripts.append(command)
                     await self._answer(writer, len(self.scripts))
                 else:
-                    writer.write(b"+OK\r\n")
+                    writer.write(b"+PONG\r\n" if command[0] == b"PING" else b"+OK\r\n")
         writer.close()
+        self.open -= 1
 
 
 def run(
@@ -49,6 +51,9 @@ def run(
                     await check(scripts, server)
                 finally:
                     await scripts.aclose()
+                async with asyncio.timeout(5):
+                    while server.open:
+                        await asyncio.sleep(0)
 
     asyncio.run(running())
 
@@ -91,6 +96,36 @@ def test_an_error_of_the_server_is_one_of_the_ledger_and_leaves_the_connection()
     run(full, check)
 
 
+def test_a_server_that_has_become_a_replica_is_left() -> None:
+    async def demoted(writer: asyncio.StreamWriter, script: int) -> None:
+        writer.write(
+            b"-READONLY You can't write against a read only replica.\r\n" if script == 1 else b":2\r\n"
+        )
+
+    async def check(scripts: DedicatedScripts, server: Server) -> None:
+        with pytest.raises(LedgerError, match="read only"):
+            await scripts.run("accept")
+        assert await scripts.run("accept") == 2
+        assert server.connections == 2
+
+    run(demoted, check)
+
+
+def test_a_reply_may_come_in_pieces_and_several_at_once() -> None:
+    async def in_pieces(writer: asyncio.StreamWriter, script: int) -> None:
+        if script == 1:
+            return
+        for piece in (b":1\r", b"\n$3\r\nab", b"c\r\n"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async def check(scripts: DedicatedScripts, server: Server) -> None:
+        assert await scripts.run_all([("accept", [1]), ("claim", [2])]) == [1, b"abc"]
+
+    run(in_pieces, check)
+
+
 def test_a_connection_that_breaks_is_opened_again() -> None:
     async def breaking(writer: asyncio.StreamWriter, script: int) -> None:
         writer.close() if script == 1 else await number(writer, script)
@@ -116,7 +151,7 @@ def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again_unasked(
     async def check(scripts: DedicatedScripts, server: Server) -> None:
         assert await scripts.run("accept") == 1
         await closed.wait()
-        while not is_stale(scripts._connection):
+        while not scripts._line.lost:
             await asyncio.sleep(0)
         assert await scripts.run("accept") == 2
         assert server.connections == 2
@@ -169,7 +204,7 @@ def test_a_lone_surrogate_goes_out_as_its_escape() -> None:
 def test_a_redis_in_memory_takes_them_too() -> None:
     async def running() -> None:
         async with memory().asynchronous as client:
-            scripts = DedicatedScripts(client)
+            scripts = Scripts(client).dedicated()
             assert await scripts.run("accept", 1000) == []
             await scripts.aclose()
 

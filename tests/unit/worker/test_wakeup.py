@@ -46,7 +46,7 @@ def test_a_job_wakes_who_looks_and_nobody_else() -> None:
         await client.rpush(keys.QUEUE + "low", "job_1")
         await asyncio.sleep(0.05)
         assert notices == []
-        polling.arm()
+        polling.arm(["high", "low"])
         async with asyncio.timeout(5):
             while not notices:
                 await asyncio.sleep(0.01)
