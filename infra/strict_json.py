@@ -59,7 +59,7 @@ def written(value: Any) -> bytes:
     """A value as compact JSON, in ASCII: a lone surrogate is its escape, so that it can't spoil a later read.
 
     Args:
-        value: of what JSON knows; a number that it lacks becomes null.
+        value: of what JSON knows, or a struct of it; a number that it lacks becomes null.
 
     >>> written({"type": "paid", "note": "caf\N{LATIN SMALL LETTER E WITH ACUTE}"})
     b'{"type":"paid","note":"caf\\\\u00e9"}'
@@ -67,7 +67,7 @@ def written(value: Any) -> bytes:
     try:
         text = _write(value)
     except (UnicodeError, OverflowError):
-        return _COMPACT.encode(value).encode()
+        return _COMPACT.encode(msgspec.to_builtins(value)).encode()
     return text if text.isascii() else _COMPACT.encode(_read(text)).encode()
 
 

@@ -124,7 +124,8 @@ def _kept_headers(headers: Headers, *, secrets: Sequence[bytes]) -> dict[str, st
     for name in _names_of_secrets(tuple(kept)):
         kept[name] = "***"
     values = "\n".join(kept.values())
-    for text in [secret.decode("latin-1") for secret in secrets]:
+    for secret in secrets:
+        text = secret.decode("latin-1")
         if text in values:
             kept = {name: "***" if text in value else value for name, value in kept.items()}
     return kept

@@ -113,11 +113,12 @@ async def _all_of_it(receive: Receive, limit: int) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone("the client went away before its request was whole")
-        body += message.get("body", b"")
-        if len(body) > limit:
+        part = message.get("body", b"")
+        if len(body) + len(part) > limit:
             raise _too_large(limit)
         if not message.get("more_body", False):
-            return bytes(body)
+            return bytes(body + part) if body else part
+        body += part
 
 
 def _exceeds(announced: bytes, limit: int) -> bool:

@@ -5,8 +5,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from infra.strict_json import written
+
+ANSWER: Final = "answer"  # in a request's state: `ingest.connection.Connection.answer`
 
 _ALWAYS: Final = [
     (b"cache-control", b"no-store"),
@@ -32,6 +35,11 @@ class _Reply(Response):
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
             ]
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = scope.get("state", {}).get(ANSWER) if scope["type"] == "http" else None
+        if answer is None or not answer(self.status_code, self.raw_headers, self.body):
+            await super().__call__(scope, receive, send)
+
 
 def json_reply(
     content: Any,
@@ -42,6 +50,11 @@ def json_reply(
 ) -> Response:
     """A response; its text is ASCII, whatever the content."""
     return _Reply(written(content), status, media_type, headers)
+
+
+def written_reply(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    """The same of JSON that is written already."""
+    return _Reply(body, 200, "application/json", headers)
 
 
 def text_reply(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from msgspec import structs
+
 from infra.signatures import Scheme, SchemeError, SignedRequest, providers
 from infra.signatures.hmac_template import ALGORITHMS, HmacTemplate
 from infra.strict_json import StrictJSONError, loads
@@ -236,8 +238,8 @@ def _with_keys(what: str, cure: str, key: bytes) -> Change:
 
 
 def _with_body(what: str, cure: str, body: bytes) -> Change:
-    return Change(what, cure, lambda trial: replace(trial, request=replace(trial.request, body=body)))
+    return Change(what, cure, lambda trial: replace(trial, request=structs.replace(trial.request, body=body)))
 
 
 def _with_url(what: str, cure: str, url: str) -> Change:
-    return Change(what, cure, lambda trial: replace(trial, request=replace(trial.request, url=url)))
+    return Change(what, cure, lambda trial: replace(trial, request=structs.replace(trial.request, url=url)))

@@ -51,11 +51,11 @@ class Events:
 
 
 def _receipt(arrival: Arrival, reply: list[bytes]) -> Receipt:
-    event_id, job_id, verdict = (part.decode() for part in reply)
+    event_id, job_id, verdict = reply
     return Receipt(
-        event_id=event_id,
-        job_id=job_id,
+        event_id=event_id.decode(),
+        job_id=job_id.decode(),
         status=JobStatus.SCHEDULED if arrival.run_at is not None else JobStatus.QUEUED,
-        duplicate=verdict != "new",
-        same_body=verdict != "differs",
+        duplicate=verdict != b"new",
+        same_body=verdict != b"differs",
     )

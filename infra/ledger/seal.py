@@ -7,7 +7,7 @@ is read, before its callback is sent above all. The key is derived from ``HOOKLI
 """
 
 import hmac
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from hashlib import blake2s
 
@@ -28,20 +28,24 @@ class Seal:
     def __init__(self, secret_keys: Sequence[str]) -> None:
         if not secret_keys:
             raise ValueError("a seal needs at least one secret key")
-        self._keys = [
-            blake2s(key.encode(), person=b"hl.seal", digest_size=32).digest() for key in secret_keys
-        ]
+        keys = [blake2s(key.encode(), person=b"hl.seal", digest_size=32).digest() for key in secret_keys]
+        self._begun = [blake2s(key=key, digest_size=16) for key in keys]
 
     def make(self, *parts: bytes) -> bytes:
         """The seal over these parts, in this order: 22 characters of base64."""
-        return self._seal(self._keys[0], parts)
+        return _seal(self._begun[0], parts)
 
     def holds(self, seal: bytes, *parts: bytes) -> bool:
         """Whether one of the keys made this seal over these parts."""
-        matches = [hmac.compare_digest(seal, self._seal(key, parts)) for key in self._keys]
+        matches = [hmac.compare_digest(seal, _seal(begun, parts)) for begun in self._begun]
         return any(matches)
 
-    @staticmethod
-    def _seal(key: bytes, parts: Sequence[bytes]) -> bytes:
-        sealed = b"".join([piece for part in parts for piece in (len(part).to_bytes(8), part)])
-        return b64encode(blake2s(sealed, key=key, digest_size=16).digest())[:SEAL_LENGTH]
+    def each(self, *parts: bytes) -> list[bytes]:
+        """The seal over these parts under every key, that of the newest first."""
+        return [_seal(begun, parts) for begun in self._begun]
+
+
+def _seal(begun: blake2s, parts: Sequence[bytes]) -> bytes:
+    state = begun.copy()
+    state.update(b"".join([piece for part in parts for piece in (len(part).to_bytes(8), part)]))
+    return b2a_base64(state.digest())[:SEAL_LENGTH]

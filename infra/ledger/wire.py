@@ -7,9 +7,10 @@ them off it. `infra.ledger.parsing` reads what is not sealed.
 
 import json
 import zlib
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from hashlib import blake2s, sha256
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Final, NamedTuple
@@ -17,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from infra.clock import unix_milliseconds
+from infra.durations import milliseconds
 from infra.ledger.records import (
     DEFAULT_TIMEOUT,
     Arrival,
@@ -30,6 +32,7 @@ from infra.ledger.records import (
 )
 from infra.ledger.seal import SEAL_LENGTH, Seal
 from infra.strict_json import written
+from infra.url_safe import url_safe
 
 
 class Story(NamedTuple):
@@ -55,6 +58,24 @@ class Story(NamedTuple):
         return self.birth["url"] if asked else None
 
 
+class _Head(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An event's head, in the order in which it is written."""
+
+    source: str
+    type: str
+    tag: str | None = None
+    at: int
+    digest: str
+    content_type: str | None = None
+    headers: dict[str, str] | None = None
+    id: str | None = None
+    wait_key: str | None = None
+    metadata: dict[str, Any] | None = None
+    accepted_by: str | None = None
+    parent: str | None = None
+    replay_of: str | None = None
+
+
 _COMPACT: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -74,7 +95,7 @@ def plain(text: str) -> str:
 
 def digest(body: bytes) -> str:
     """Stands for a body; 22 characters. SHA-256, for processors know it by heart."""
-    return urlsafe_b64encode(sha256(body).digest()[:16])[:22].decode()
+    return url_safe(sha256(body).digest()[:16]).decode()
 
 
 def seen_key(source: str, provider_event_id: str) -> str:
@@ -119,22 +140,23 @@ def head_of(arrival: Arrival, *, body: str) -> bytes:
     Args:
         body: its digest.
     """
-    told = {
-        "source": arrival.source,
-        "type": plain(arrival.type),
-        "tag": None if arrival.tag is None else plain(arrival.tag),
-        "at": unix_milliseconds(arrival.received_at),
-        "digest": body,
-        "content_type": None if arrival.content_type == "application/json" else arrival.content_type,
-        "headers": dict(arrival.headers) or None,
-        "id": arrival.provider_event_id,
-        "wait_key": arrival.wait_key,
-        "metadata": dict(arrival.metadata) or None,
-        "accepted_by": arrival.accepted_by,
-        "parent": arrival.parent,
-        "replay_of": arrival.replay_of,
-    }
-    return written({name: value for name, value in told.items() if value is not None})
+    return written(
+        _Head(
+            source=arrival.source,
+            type=plain(arrival.type),
+            tag=None if arrival.tag is None else plain(arrival.tag),
+            at=unix_milliseconds(arrival.received_at),
+            digest=body,
+            content_type=None if arrival.content_type == "application/json" else arrival.content_type,
+            headers=dict(arrival.headers) or None,
+            id=arrival.provider_event_id,
+            wait_key=arrival.wait_key,
+            metadata=dict(arrival.metadata) or None,
+            accepted_by=arrival.accepted_by,
+            parent=arrival.parent,
+            replay_of=arrival.replay_of,
+        )
+    )
 
 
 def birth_of(arrival: Arrival) -> bytes:
@@ -179,7 +201,7 @@ def accept_arguments(arrival: Arrival, seal: Seal) -> list[str | bytes | int]:
         arrival.type,
         arrival.queue,
         "" if arrival.timeout == DEFAULT_TIMEOUT else _seconds_of(arrival.timeout),
-        "" if arrival.run_at is None else unix_milliseconds(arrival.run_at),
+        _due(arrival),
         "" if arrival.ordering_key is None else line_of(arrival.source, arrival.ordering_key),
         "" if arrival.wait_key is None else seen_key(arrival.source, arrival.wait_key),
         change(job_id=arrival.job_id, event_id=arrival.event_id, status=status, queue=arrival.queue,
@@ -234,25 +256,36 @@ def manifest_json(entries: Sequence[HandlerEntry]) -> str:
     ])  # fmt: skip
 
 
-def limits_of(entries: Sequence[HandlerEntry]) -> list[str | bytes | int]:
+def limits_of(entries: Sequence[HandlerEntry], paused: Collection[str] = ()) -> list[str | bytes | int]:
     """The limits of some handlers as ``claim.lua`` takes them: nothing about sources that have none.
 
-    >>> limits_of([HandlerEntry(source="acme", type="*", handler="m:f", concurrency=2), HandlerEntry(source="api", type="x", handler="m:g")])
-    ['acme:*', 'm:f', 2]
+    Args:
+        paused: handlers of which none may run.
+
+    >>> entries = [HandlerEntry(source="acme", type="*", handler="m:f", concurrency=2), HandlerEntry(source="api", type="x", handler="m:g")]
+    >>> limits_of(entries), limits_of(entries, ["m:g"])
+    (['acme:*', 'm:f', 2], ['acme:*', 'm:f', 2, 'api:x', 'm:g', 0])
     """
-    limited = {entry.source for entry in entries if entry.concurrency is not None}
+    limits = {entry.handler: 0 if entry.handler in paused else entry.concurrency for entry in entries}
+    limited = {entry.source for entry in entries if limits[entry.handler] is not None}
     told: list[str | bytes | int] = []
     for entry in entries:
         if entry.source in limited:
-            told += [f"{entry.source}:{plain(entry.type)}", entry.handler, entry.concurrency or ""]
+            most = limits[entry.handler]
+            told += [f"{entry.source}:{plain(entry.type)}", entry.handler, "" if most is None else most]
     return told
 
 
 def _short(source: str, text: str, *, person: bytes) -> str:
     """Stands for a text of any length that belongs to a source; 22 characters."""
-    state = blake2s(source.encode(), digest_size=16, person=person)
-    state.update(b"\0" + text.encode("utf-8", "surrogatepass"))
-    return urlsafe_b64encode(state.digest()).decode().rstrip("=")
+    state = _begun(source, person).copy()
+    state.update(text.encode("utf-8", "surrogatepass"))
+    return url_safe(state.digest()).decode()
+
+
+@lru_cache(maxsize=1024)
+def _begun(source: str, person: bytes) -> blake2s:
+    return blake2s(source.encode() + b"\0", digest_size=16, person=person)
 
 
 def _loads(sealed: bytes) -> Any:
@@ -261,6 +294,13 @@ def _loads(sealed: bytes) -> Any:
         return msgspec.json.decode(sealed)
     except msgspec.DecodeError:  # a lone surrogate, or a number beyond its bounds
         return json.loads(sealed)
+
+
+def _due(arrival: Arrival) -> str | int:
+    """When the job may run first, as ``accept.lua`` takes it."""
+    if arrival.run_at is None:
+        return ""
+    return unix_milliseconds(arrival.run_at) if arrival.run_in is None else f"+{milliseconds(arrival.run_in)}"
 
 
 def _seconds_of(timeout: timedelta) -> int:

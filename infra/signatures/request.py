@@ -1,10 +1,13 @@
 """What a signature is checked against: the request as it came in."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from infra.signatures.errors import SignatureMalformed, SignatureMissing
 
@@ -21,14 +24,12 @@ class Headers:
     ('7', None, None)
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_repeated", "_values")
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        values: dict[bytes, tuple[bytes, ...]] = {}
-        for name, value in raw:
-            key = name.lower()
-            values[key] = (*values[key], value) if key in values else (value,)
-        self._values = values
+        pairs = [(name.lower(), value) for name, value in raw]
+        self._values = dict(pairs)
+        self._repeated = _repeated(pairs) if len(self._values) < len(pairs) else _NONE
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> "Headers":
@@ -46,12 +47,12 @@ class Headers:
             SignatureMissing: it is absent.
             SignatureMalformed: it was sent more than once, so that two readers could believe two things.
         """
-        values = self._values.get(name)
-        if values is None:
+        value = self._values.get(name)
+        if value is None:
             raise SignatureMissing("the header is absent", header=name.decode("ascii"))
-        if len(values) > 1:
+        if name in self._repeated:
             raise SignatureMalformed("the header is sent more than once", header=name.decode("ascii"))
-        return values[0]
+        return value
 
     def first_of(self, names: Sequence[bytes]) -> bytes:
         """The one value of the first of these headers that was sent; names in lower case.
@@ -75,21 +76,23 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The value as text; None if it is absent, sent twice, empty, or not printable ASCII."""
-        values = self._values.get(_key(name), ())
-        if len(values) != 1 or not values[0].isascii():
+        key = _key(name)
+        value = self._values.get(key)
+        if value is None or key in self._repeated or not value.isascii():
             return None
-        text = values[0].decode("ascii").strip()
+        text = value.decode("ascii").strip()
         return text if text and text.isprintable() else None
 
-    def items(self) -> Iterator[tuple[str, str]]:
+    def items(self) -> Iterable[tuple[str, str]]:
         """Names in lower case, each with its values joined by a comma (RFC 9110, section 5.2).
 
         >>> list(Headers([(b"X-Id", b"7"), (b"x-id", b"8")]).items())
         [('x-id', '7, 8')]
         """
-        for name, values in self._values.items():
-            value = values[0] if len(values) == 1 else b", ".join(values)
-            yield name.decode("latin-1"), value.decode("latin-1")
+        values = self._values
+        if self._repeated:
+            values = values | {name: b", ".join(each) for name, each in self._repeated.items()}
+        return zip(_names(tuple(values)), [value.decode("latin-1") for value in values.values()], strict=True)
 
     def raw(self) -> Iterator[tuple[bytes, bytes]]:
         """Every value that was sent, under its name in lower case.
@@ -97,12 +100,23 @@ class Headers:
         >>> list(Headers([(b"X-Id", b"7"), (b"x-id", b"8")]).raw())
         [(b'x-id', b'7'), (b'x-id', b'8')]
         """
-        for name, values in self._values.items():
-            for value in values:
-                yield name, value
+        for name, value in self._values.items():
+            for each in self._repeated.get(name, (value,)):
+                yield name, each
 
     def __repr__(self) -> str:
         return f"Headers({', '.join(name.decode('latin-1') for name in self._values)})"
+
+
+_NONE: Final[Mapping[bytes, Sequence[bytes]]] = {}
+
+
+def _repeated(pairs: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, Sequence[bytes]]:
+    """The values of each header that is there more than once, in their order."""
+    values = defaultdict[bytes, list[bytes]](list)
+    for name, value in pairs:
+        values[name].append(value)
+    return {name: each for name, each in values.items() if len(each) > 1}
 
 
 @lru_cache(maxsize=1024)
@@ -111,9 +125,14 @@ def _key(name: str) -> bytes:
     return name.lower().encode("ascii", "replace")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedRequest:
-    """A request whose signature is to be checked.
+@lru_cache(maxsize=256)
+def _names(names: tuple[bytes, ...]) -> Sequence[str]:
+    """As text. A provider always sends the same ones."""
+    return [name.decode("latin-1") for name in names]
+
+
+class SignedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request whose signature is to be checked. A struct: it is made for every request.
 
     Args:
         method: in capitals.
@@ -124,10 +143,13 @@ class SignedRequest:
     """
 
     method: str = "POST"
-    url: str | None = field(default=None, repr=False)
-    query: bytes = field(default=b"", repr=False)
+    url: str | None = None
+    query: bytes = b""
     headers: Headers
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"SignedRequest(method={self.method!r}, headers={self.headers!r})"
 
 
 def form_fields(text: bytes, *, most: int) -> list[tuple[bytes, bytes]]:

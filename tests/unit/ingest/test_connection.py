@@ -14,10 +14,12 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from ingest.connection import Connection
+from ingest.connection import PUSH, Connection
+from ingest.replies import text_reply
 
 REQUEST = b"POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 PATIENCE = 0.3
+REPLIES = {"/reply": {}, "/last": {"Connection": "close"}, "/split": {"X-Name": "a\r\nX-Other: b"}}
 
 
 class Hasty(Connection):
@@ -25,11 +27,29 @@ class Hasty(Connection):
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the body; at once, or after twice the time that headers have."""
+    """Answers with the body; at once, or after twice the time that headers have. Or with what is pushed past it."""
+    if scope["path"] == "/pushed":
+        await pushing(scope, send)
+        return
+    if scope["path"] in REPLIES:
+        told = await Request(scope, receive).body()
+        await text_reply(told.decode(), headers=REPLIES[scope["path"]])(scope, receive, send)
+        return
     if scope["path"] == "/late":
         await asyncio.sleep(2 * PATIENCE)
     body = b"" if scope["path"] == "/unread" else await Request(scope, receive).body()
     await PlainTextResponse(body.decode())(scope, receive, send)
+
+
+async def pushing(scope: Scope, send: Send) -> None:
+    """An answer in three parts, of which its task sends the first and the last."""
+    push = scope["state"][PUSH]
+    assert not push(b"before it has begun")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+    assert push(b"pushed ")
+    await send({"type": "http.response.body", "body": b"last", "more_body": False})
+    assert not push(b"behind its end")
 
 
 @asynccontextmanager
@@ -89,6 +109,54 @@ async def dripping(writer: StreamWriter, byte: bytes) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+
+
+def test_replies_go_out_whole_and_in_their_order() -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        for said in (b"1", b"2"):
+            writer.write(REQUEST % (b"reply", 1) + said)
+            assert await answer(reader) == (200, said.decode())
+        writer.write(b"".join([REQUEST % (b"reply", 1) + said for said in (b"3", b"4", b"5")]))
+        assert [await answer(reader) for _ in range(3)] == [(200, "3"), (200, "4"), (200, "5")]
+
+    talk(client)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        REQUEST % (b"last", 2),
+        (REQUEST % (b"reply", 2)).replace(b"1.1", b"1.0"),
+        (REQUEST % (b"reply", 2)).replace(b"Host", b"Connection: close\r\nHost"),
+    ],
+    ids=["the reply says so", "HTTP/1.0", "the request says so"],
+)
+def test_the_last_reply_ends_the_connection(request_: bytes) -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(request_ + b"hi")
+        assert await answer(reader) == (200, "hi")
+        assert await reader.read() == b""
+
+    talk(client)
+
+
+def test_a_reply_to_head_has_no_body() -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write((REQUEST % (b"reply", 2)).replace(b"POST", b"HEAD") + b"hi" + REQUEST % (b"last", 0))
+        told = await reader.read()
+        assert told.count(b"HTTP/1.1 200 OK") == 2
+        assert b"hi" not in told
+
+    talk(client)
+
+
+def test_no_header_splits_a_reply(caplog: pytest.LogCaptureFixture) -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(REQUEST % (b"split", 0))
+        assert b"x-other" not in (await reader.read()).lower()
+
+    talk(client)
+    assert "Invalid HTTP header value" in caplog.text
 
 
 def test_who_says_nothing_is_left_without_an_answer() -> None:
@@ -254,5 +322,17 @@ def test_two_thousand_wishes_at_once_are_passed_over_one_by_one() -> None:
         writer.write(2_000 * wish)
         for _ in range(2_000):
             assert await answer(reader) == (200, "")
+
+    talk(client)
+
+
+def test_what_is_pushed_has_its_place_in_the_answer_and_nowhere_else() -> None:
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"GET /pushed HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"chunked" in await reader.readuntil(b"\r\n\r\n")
+        whole = b"6\r\nfirst \r\n7\r\npushed \r\n4\r\nlast\r\n0\r\n\r\n"
+        assert await reader.readexactly(len(whole)) == whole
+        writer.write(REQUEST % (b"again", 2) + b"ok")
+        assert await answer(reader) == (200, "ok")
 
     talk(client)
