@@ -108,6 +108,7 @@ class Kept:
             parent=told.get("parent"),
             tag=told.get("tag"),
             round=len(self.past) + 1,
+            traceparent=told.get("headers", {}).get("traceparent"),
         )
         return job if self.round == job.round else self._as_it_ended(job)
 

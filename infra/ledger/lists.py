@@ -170,29 +170,14 @@ class Lists(Reading):
 
     async def _listed(self, job_ids: Sequence[str]) -> list[ListedEvent]:
         """The events of some jobs, as far as their seals hold."""
-        named = await self._fetch([("HGET", keys.JOB + job_id, "event") for job_id in job_ids])
-        ids = [
-            text(event_id) or EVENT + job_id.removeprefix(JOB)
-            for event_id, job_id in zip(named, job_ids, strict=True)
-        ]
-        commands: list[tuple[str, ...]] = []
-        for event_id, job_id in zip(ids, job_ids, strict=True):
-            key = keys.EVENT + plain(event_id)
-            wanted = ("head", f"job:{job_id}", "duplicates", "differing")
-            commands += [("HMGET", key, *wanted), ("HSTRLEN", key, "body"), ("HKEYS", key)]
-        replies = await self._fetch(commands)
-        jobs = [
-            sorted(text(name)[4:] for name in names or [] if name.startswith(b"job:"))
-            for names in replies[2::3]
-        ]
-        newest = [
-            ("HMGET", keys.JOB + plain(of_one[-1] if of_one else ""), "status", "outcome") for of_one in jobs
-        ]
         found = []
-        for place, record in enumerate(await self._fetch(newest)):
-            head, birth, *counts = replies[place * 3] or [None] * 4
-            story = unsealed(self._seal, job_ids[place], ids[place], head, birth)
+        replies = await self._scripts.run("heads", *map(plain, job_ids)) if job_ids else []
+        for job_id, reply in zip(job_ids, replies, strict=True):
+            event_id, head, birth, duplicates, differing, size, status, outcome, *jobs = reply or [b""] * 8
+            story = unsealed(self._seal, job_id, text(event_id), head, birth)
             if story is not None:
-                told = told_of(ids[place], story, jobs[place], counts, size=replies[place * 3 + 1] or 0)
-                found.append(ListedEvent(**told, status=status_of(*(record or (None, None)))))
+                told = told_of(
+                    text(event_id), story, [text(one) for one in jobs], (duplicates, differing), size=size
+                )
+                found.append(ListedEvent(**told, status=status_of(status, outcome)))
         return found

@@ -63,7 +63,7 @@ def attempt_record(entry_id: bytes, entry: Mapping[bytes, bytes]) -> AttemptReco
 
 def past_round(kept: bytes | None) -> PastRound:
     """How an earlier round ended, as ``again.lua`` notes it."""
-    said = _object(kept) or {}
+    said = object_in(kept) or {}
     told = {name: value.encode() if isinstance(value, str) else None for name, value in said.items()}
     return PastRound(
         last=place_of(told.get("last")),
@@ -87,7 +87,7 @@ def place_of(entry_id: bytes | None) -> tuple[int, int]:
 
 def act_of(line: bytes) -> Act:
     """What was done to a job by hand; what can't be read was nothing, by nobody."""
-    said = _object(line) or {}
+    said = object_in(line) or {}
     return Act(
         at=moment(str(said.get("at")).encode()) or _EPOCH,
         act=str(said.get("act", "")),
@@ -109,7 +109,7 @@ def result_of(entry: Mapping[bytes, bytes]) -> Any:
 
 def progress_of(meta: bytes | None) -> Progress | None:
     """The progress in RQ's ``meta``."""
-    return progress_in(_object(meta) or {})
+    return progress_in(object_in(meta) or {})
 
 
 def progress_in(told: Mapping[str, Any]) -> Progress | None:
@@ -129,7 +129,7 @@ def progress_in(told: Mapping[str, Any]) -> Progress | None:
 
 def log_line(line: bytes) -> Mapping[str, Any]:
     """A line of a handler's log; one that is no JSON object reads as a message."""
-    said = _object(line)
+    said = object_in(line)
     return {"message": text(line)} if said is None else said
 
 
@@ -190,6 +190,21 @@ def manifest_of(manifest: bytes) -> tuple[HandlerEntry, ...]:
         return ()
 
 
+def object_in(kept: bytes | None) -> dict[str, Any] | None:
+    """A JSON object; None where there is none that can be read.
+
+    >>> object_in(b'{"reason": "lost"}'), object_in(b"[]"), object_in(b"{"), object_in(None)
+    ({'reason': 'lost'}, None, None, None)
+    """
+    if not kept:
+        return None
+    try:
+        value = json.loads(kept)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def text(kept: bytes | None) -> str:
     """Text, whatever bytes stand there; empty for none."""
     return (kept or b"").decode("utf-8", "replace")
@@ -225,7 +240,7 @@ def moment(kept: bytes | float | None) -> datetime | None:
 
 
 def _callback_attempt(kept: str) -> CallbackAttempt:
-    said = _object(kept.encode("utf-8", "replace")) or {}
+    said = object_in(kept.encode("utf-8", "replace")) or {}
     status, took = said.get("status"), said.get("ms")
     return CallbackAttempt(
         number=whole(str(said.get("n")).encode()),
@@ -240,7 +255,7 @@ def _callback_attempt(kept: str) -> CallbackAttempt:
 
 
 def _error(kept: bytes | None, trace: bytes | None) -> ErrorInfo | None:
-    said = _object(kept)
+    said = object_in(kept)
     if said is None:
         return None
     return ErrorInfo(
@@ -253,16 +268,6 @@ def _trace(kept: bytes | None) -> str:
         return text(zlib.decompressobj().decompress(b64decode(kept or b""), _LONGEST_TRACE))
     except (ValueError, zlib.error):
         return "(can't be read)"
-
-
-def _object(kept: bytes | None) -> dict[str, Any] | None:
-    if not kept:
-        return None
-    try:
-        value = json.loads(kept)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _list(kept: bytes | None) -> list[str]:

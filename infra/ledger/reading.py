@@ -3,24 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, cast
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from infra.clock import from_unix_milliseconds
-from infra.ids import CALLBACK, JOB
+from infra.ids import CALLBACK, EVENT, JOB
 from infra.ledger import keys
 from infra.ledger.kept import Kept, mapping
-from infra.ledger.parsing import act_of, text, whole
+from infra.ledger.parsing import act_of, object_in, text, whole
 from infra.ledger.records import Act, EventRecord, JobRecord
 from infra.ledger.scripts import BATCH, LedgerError, Scripts
 from infra.ledger.seal import Seal
-from infra.ledger.wire import Story, digest, plain, unsealed
+from infra.ledger.wire import Story, digest, plain, seen_key, unsealed
 from infra.redis_troubles import in_words
+from infra.remembered import Remembered
 
 _ATTEMPTS_READ: Final = 1000
 _LOG_LINES_READ: Final = 200
+_REMEMBERED: Final = 500  # jobs
+_SMALL: Final = 8 * 1024  # bytes
 _POSITION_SEARCHED: Final = 10_000  # entries of a queue; further back a job's position is not told
 
 
@@ -45,16 +50,33 @@ class Reading:
         self._redis = redis
         self._seal = seal
         self._scripts = Scripts(redis)
+        self._remembered: Remembered[JobRecord | None] | None = None
 
     def dedicated(self) -> "Reading":
-        """The same, whose jobs are read over a connection of its own, one batch at a time; to be closed."""
+        """The same, whose jobs are read over a connection of its own, one batch at a time, and remembered; to be closed."""
         made = Reading(self._redis, self._seal)
         made._scripts = self._scripts.dedicated()
+        made._remembered = Remembered(most=_REMEMBERED, fits=_is_small)
         return made
 
     async def aclose(self) -> None:
         """Close the connection, if it is its own."""
         await self._scripts.aclose()
+
+    async def holds(self, id_: str) -> bool:
+        """Whether an event, a job, a callback, a batch or a bulk replay with this id is kept here; its seal is not looked at."""
+        kind, _, suffix = plain(id_).partition("_")
+        own = suffix.partition("-")[0]  # a callback of a later round names its round behind that
+        places = {"rep": [keys.REPLAY + plain(id_)], "bat": [keys.BATCH + plain(id_)]}
+        found = await self._fetch(
+            [("EXISTS", *places.get(kind, [keys.JOB + JOB + own, keys.EVENT + EVENT + own]))]
+        )
+        return bool(found[0])
+
+    async def knows(self, source: str, provider_event_id: str) -> bool:
+        """Whether an event with that id would be a duplicate."""
+        (found,) = await self._fetch([("EXISTS", keys.SEEN + seen_key(source, provider_event_id))])
+        return bool(found)
 
     async def now(self) -> datetime:
         """The moment on Redis's clock."""
@@ -83,6 +105,11 @@ class Reading:
                 counts = kept.get(b"duplicates"), kept.get(b"differing")
                 return EventRecord(**told_of(event_id, story, jobs, counts, size=len(body)), body=body)
         return None
+
+    async def bodies(self, event_ids: Sequence[str]) -> list[bytes]:
+        """What stands as the bodies of some events, in one round trip; their seals are not looked at."""
+        found = await self._fetch([("HGET", keys.EVENT + plain(event_id), "body") for event_id in event_ids])
+        return [body or b"" for body in found]
 
     async def called(self, callback_ids: Sequence[str], *, lean: bool = False) -> list[JobRecord | None]:
         """The jobs that these callbacks tell of, in the round of each; None where there is none whose seal holds."""
@@ -122,6 +149,12 @@ class Reading:
         (flat,) = await self._fetch([("HGETALL", keys.QUARANTINE)])
         return {text(name): text(reason) for name, reason in mapping(flat).items()}
 
+    async def why_aside(self, job_id: str) -> str | None:
+        """Why a job was put aside, in words; None where it was not, or where that is not known any more."""
+        (said,) = await self._fetch([("HGET", keys.QUARANTINE, plain(job_id))])
+        reason = (object_in(said) or {}).get("reason")
+        return reason if isinstance(reason, str) else None
+
     async def dead_callbacks(self) -> int:
         """How many callbacks were given up and wait for an operator."""
         (count,) = await self._fetch([("ZCARD", keys.CALLBACKS_AS + "dead")])
@@ -157,7 +190,10 @@ class Reading:
             page = asked[first : first + BATCH]
             arguments = [part for job_id, round_ in page for part in (plain(job_id), round_ or "")]
             replies = await self._scripts.run("look", *extent, *arguments)
-            found += [self._job(*one, reply) for one, reply in zip(page, replies, strict=True)]
+            for (job_id, round_), reply in zip(page, replies, strict=True):
+                make = partial(self._job, job_id, round_, reply)
+                known = None if lean or round_ is not None else self._remembered
+                found.append(make() if known is None else known.of(job_id, reply, make))
         return found
 
     def _job(self, job_id: str, round_: int | None, reply: Sequence[Any]) -> JobRecord | None:
@@ -182,6 +218,10 @@ class Reading:
             if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
                 raise LedgerError(f"Redis did not answer: {reply}") from reply
         return [None if isinstance(reply, Exception) else reply for reply in replies]
+
+
+def _is_small(reply: Any, _: JobRecord | None) -> bool:
+    return len(msgspec.msgpack.encode(reply)) <= _SMALL
 
 
 def told_of(

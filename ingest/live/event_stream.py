@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
@@ -10,9 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from infra.ledger.live import BEGINNING
 from infra.tasks import end
+from ingest.connection import PUSH
 from ingest.intake import departure
+from ingest.live.messages import Message
 from ingest.live.streams import Stream
-from ingest.live.watcher import End
+from ingest.live.watcher import End, Sign
 
 BEAT: Final = b":\n\n"  # a comment; it keeps what stands between us and the watcher from hanging up
 
@@ -35,7 +39,7 @@ class EventStream(Response):
         self.raw_headers = [*_HEADERS]
         self._stream = stream
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         watcher = self._stream.watcher
         leaving = asyncio.create_task(departure(receive))
         leaving.add_done_callback(lambda _: watcher.end(End.GONE))
@@ -44,6 +48,9 @@ class EventStream(Response):
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
             await send(_part(self._opening()))
+            push = scope.get("state", {}).get(PUSH)
+            if push is not None and self._stream.verbatim:
+                watcher.push = partial(self._pushed, push)
             async for messages in self._stream.batches():
                 await send(_part(b"".join([message.block for message in messages]) or BEAT))
             farewell = b"retry: %d\n\n" % random.randint(*_RETRY_AFTER_STOP)  # noqa: S311 - keeps them out of step
@@ -51,6 +58,18 @@ class EventStream(Response):
         finally:
             self._stream.close()
             await end(leaving)
+
+    def _pushed(self, push: Callable[[bytes], bool], waiting: list[Message | Sign]) -> bool:
+        """Whether all that waits is told; what is not will be by `__call__`, which passes over what is."""
+        for message in waiting:
+            if isinstance(message, Sign):
+                return False
+            if message.position <= self._stream.position:
+                continue
+            if not push(message.block):
+                return False
+            self._stream.take(message)
+        return not self._stream.over
 
     def _opening(self) -> bytes:
         """When to come back; and from where, should that be before the first message."""

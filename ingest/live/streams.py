@@ -26,7 +26,10 @@ class Stream(ABC):
 
     Attributes:
         position: behind the last change that was told, or that is part of how things stood.
+        verbatim: whether a message that is news is told as it is, and at once; so that it needs no task to be told.
     """
+
+    verbatim = True
 
     def __init__(self, hub: Hub, live: Live, watcher: Watcher, job_id: str | None = None) -> None:
         self.watcher = watcher
@@ -70,11 +73,18 @@ class Stream(ABC):
             for each in waiting:
                 if each is Sign.GAP:
                     told += await self._look_again()
-                elif isinstance(each, Message) and each.position > self.position and not self.over:
-                    self.position = each.position
-                    self._see(each)
+                elif isinstance(each, Message) and self.take(each):
                     told.append(each)
-            yield told
+            if told or Sign.BEAT in waiting:
+                yield told
+
+    def take(self, message: Message) -> bool:
+        """Whether a message is news here; then it counts as told."""
+        if message.position <= self.position or self.over:
+            return False
+        self.position = message.position
+        self._see(message)
+        return True
 
     def close(self) -> None:
         """Watch no more."""

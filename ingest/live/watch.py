@@ -2,10 +2,21 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Protocol
 
 from infra.ledger import Reading
 from infra.ledger.records import TERMINAL_STATUSES, JobRecord
 from ingest.live.hub import Hub
+
+
+class Watching(Protocol):
+    """What looks at single jobs: a ledger's `Watch`, or those of several. Both raise `LedgerError` where it can't be read."""
+
+    async def job(self, job_id: str) -> JobRecord | None:
+        """The job as it stands; None where there is none."""
+
+    async def ended(self, job_id: str, *, seconds: float) -> JobRecord | None:
+        """The job once it has ended, or as it stands when the time is over."""
 
 
 class Watch:
@@ -22,6 +33,14 @@ class Watch:
         self._reading = reading
         self._hub = hub
         self._look_every = look_every
+
+    async def job(self, job_id: str) -> JobRecord | None:
+        """The job as it stands; None where there is none.
+
+        Raises:
+            LedgerError: it can't be read.
+        """
+        return await self._reading.job(job_id)
 
     async def ended(self, job_id: str, *, seconds: float) -> JobRecord | None:
         """The job once it has ended, or as it stands when the time is over or the process stops; None where there is none.

@@ -39,7 +39,7 @@ class Filter:
 
     def takes(self, about: About) -> bool:
         """Whether a change of such a job is wanted."""
-        return all(getattr(about, name) == value for name, value in self._wanted)
+        return not self._wanted or all(getattr(about, name) == value for name, value in self._wanted)
 
 
 class Watcher:
@@ -47,6 +47,9 @@ class Watcher:
 
     Args:
         hang_up: breaks the connection off; for one that does not take the end of its stream either.
+
+    Attributes:
+        push: tells what waits without waking who waits for it, and returns whether that is all; None: nothing can.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Watcher:
         self.ended: End | None = None
         self._hang_up = hang_up
         self._most = most
+        self.push: Callable[[list[Message | Sign]], bool] | None = None
         self._waiting: list[Message | Sign] = []
         self._asleep: asyncio.Future[None] | None = (
             None  # a bare one: an Event costs each watcher five times as much
@@ -72,7 +76,11 @@ class Watcher:
 
     def wake(self) -> None:
         """Tell it."""
-        if self._asleep is not None and not self._asleep.done():
+        if self._asleep is None or self._asleep.done():
+            return
+        if self.push is not None and self.ended is None and self.push(self._waiting):
+            self._waiting.clear()
+        else:
             self._asleep.set_result(None)
 
     def end(self, why: End) -> None:

@@ -1,7 +1,7 @@
 -- Stands before every script. `K.job` and the like are replaced by the names in infra/ledger/keys.py.
 
 local FAR = '4102444800'           -- 2100-01-01: RQ's own clean-up must never find a started job expired
-local LIVE_KEPT = 10000            -- changes that the live stream keeps, about
+local LIVE_STEP, LIVE_STEPS = 1000, 10   -- the live stream keeps so many times so many changes at least, and one step more at most, about
 local ATTEMPTS_KEPT = '20'         -- entries of a job's result stream
 local CORRUPT_KEPT = '2592000'     -- seconds that a key which was set aside stays: 30 days
 local ACTS_KEPT = '50'             -- what was done to one job by hand
@@ -106,10 +106,10 @@ local function put(command, key, ...)
   return redis.call(command, key, ...)
 end
 
--- Count in a field of a hash; what stands there and is no number starts again from zero.
+-- Count in a field of a hash, and return what it is now; what stands there and is no number starts again from zero.
 local function count(key, field, by)
   local reply = redis.pcall('HINCRBY', key, field, by)
-  if not failed(reply) then return end
+  if not failed(reply) then return reply end
   local text = tostring(reply.err)
   if string.find(text, 'not an integer', 1, true) or string.find(text, 'overflow', 1, true) then
     redis.call('HDEL', key, field)
@@ -117,7 +117,7 @@ local function count(key, field, by)
     tells_of_key(reply)
     set_aside(key)
   end
-  redis.call('HINCRBY', key, field, by)
+  return redis.call('HINCRBY', key, field, by)
 end
 
 -- Fields of a hash; none where the key is of another kind.
@@ -141,10 +141,18 @@ end
 
 local changes = {}
 local function tell(change) changes[#changes + 1] = change end
+
+-- However many changes an entry has: of every step the first entry is noted, and what is older than the note of ten steps ago goes.
 local function publish_changes()
   if #changes == 0 then return end
-  local entries = whole(math.max(100, math.floor(LIVE_KEPT / #changes)))
-  put('XADD', K.live, 'MAXLEN', '~', entries, '*', 'changes', '[' .. table.concat(changes, ',') .. ']')
+  local entry = put('XADD', K.live, '*', 'changes', '[' .. table.concat(changes, ',') .. ']')
+  local told = count(K.counts, 'changes', #changes)
+  local step = math.floor(told / LIVE_STEP)
+  if step == math.floor((told - #changes) / LIVE_STEP) then return end
+  local note = 'live:' .. step % LIVE_STEPS
+  local oldest = fields(K.counts, note)[1]
+  put('HSET', K.counts, note, entry)
+  if oldest and string.find(oldest, '^%d+%-%d+$') then put('XTRIM', K.live, 'MINID', '~', oldest) end
 end
 
 -- A head starts with its source, its type and maybe a tag, and `"at"` follows them.

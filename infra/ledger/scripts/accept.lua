@@ -4,7 +4,8 @@
 --
 -- ARGV  1 deduplication window in ms; then for each arrival 15 values:
 --       event id · job id · deduplication key or '' · digest of the body · head (JSON) · body · birth (seal + JSON)
---       source · type · queue · timeout in s, or '' for the usual one · due in ms since 1970, or ''
+--       source · type · queue · timeout in s, or '' for the usual one
+--       due in ms since 1970, or '+' and in how many ms from now, or ''
 --       line, or '' where it has no ordering key · what it can be waited for by besides its id (a digest), or ''
 --       the change that watchers see (JSON)
 -- Reply for each arrival {event id, job id, 'new' | 'same' | 'differs'}: the first ids where it is a duplicate.
@@ -21,12 +22,15 @@ local function name(set, member)
   if not named[set .. member] then named[set .. member] = true; names.add(set, member) end
 end
 
--- The first ids; whether it brought the same body is counted with the first event, while that is kept.
-local function duplicate(first, digest)
+local function type_in(head) return string.match(head, '^{"source":"[%w-]+","type":"([^"]*)"') end
+
+-- The first ids; whether it brought the same type and body is counted with the first event, while that is kept.
+local function duplicate(first, digest, told)
   local job, verdict = 'job_' .. string.sub(first, 5), 'same'
   local head = fields(K.event .. first, 'head')[1]
   if head then
-    if string.match(head, ',"at":%d+,"digest":"([%w_-]+)"') ~= digest then verdict = 'differs' end
+    local same = string.match(head, ',"at":%d+,"digest":"([%w_-]+)"') == digest and type_in(head) == type_in(told)
+    if not same then verdict = 'differs' end
     count(K.event .. first, verdict == 'same' and 'duplicates' or 'differing', 1)
   end
   return {first, job, verdict}
@@ -67,11 +71,12 @@ for first = 2, #ARGV, 15 do
     earlier = false
   end
   if earlier and earlier ~= event then
-    replies[#replies + 1] = duplicate(earlier, digest)
+    replies[#replies + 1] = duplicate(earlier, digest, head)
   else
     replies[#replies + 1] = {event, job, 'new'}
     if put('HSET', K.event .. event, 'head', head, 'body', body, 'job:' .. job, birth) > 0 then
       local waits = run_at ~= ''
+      if string.sub(run_at, 1, 1) == '+' then run_at = whole(now + tonumber(run_at)) end
       put('HSET', K.job .. job, 'status', waits and 'scheduled' or 'queued', 'origin', queue, 'attempt', '0', 'lease', '',
         'created_at', stamp, 'enqueued_at', stamp,
         'description', string.sub(string.gsub(source .. ' ' .. type, '[^%w%p ]', '?'), 1, 60),

@@ -45,8 +45,8 @@ if #closed > 0 then
   put('ZREM', K.open, unpack(closed))
   put('SREM', K.running .. worker, unpack(closed))
   if redis.call('EXISTS', K.worker .. worker) == 1 then
-    count(K.worker .. worker, 'successful_job_count', #closed - failures)
-    count(K.worker .. worker, 'failed_job_count', failures)
+    if #closed > failures then count(K.worker .. worker, 'successful_job_count', #closed - failures) end
+    if failures > 0 then count(K.worker .. worker, 'failed_job_count', failures) end
     if redis.call('EXISTS', K.running .. worker) == 0 then put('HSET', K.worker .. worker, 'state', 'idle') end
   end
   publish_changes()

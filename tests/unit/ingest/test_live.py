@@ -30,6 +30,8 @@ from infra.ledger.records import (
 )
 from infra.redis_client import memory
 from infra.routes import Routes
+from ingest.connection import PUSH
+from ingest.live.event_stream import EventStream
 from ingest.live.hub import Hub
 from ingest.live.messages import Message
 from ingest.live.streams import AllStream, JobStream, Stream
@@ -319,6 +321,51 @@ def test_a_message_is_made_once_for_all() -> None:
         await house.accept()
         told = [await take(stream, 1) for stream in streams]
         assert told[0][0] is told[1][0] is told[2][0]
+
+    run(check)
+
+
+def test_a_connection_that_keeps_up_is_written_to_past_its_task_and_nothing_comes_twice() -> None:
+    async def check(house: House) -> None:
+        job_id = await house.accept()
+        claim = await house.claim()
+        stream = await house.stream(job_id)
+        told: list[bytes] = []
+        pushed: list[bytes] = []
+        keeps_up = True
+
+        def push(body: bytes) -> bool:
+            if keeps_up:
+                told.append(body)
+                pushed.append(body)
+            return keeps_up
+
+        async def send(message: Any) -> None:
+            told.append(message.get("body", b""))
+
+        async def until(words: bytes) -> None:
+            async with asyncio.timeout(10):
+                while words not in b"".join(told):
+                    await asyncio.sleep(0.001)
+
+        answering = asyncio.create_task(
+            EventStream(stream)({"type": "http", "state": {PUSH: push}}, asyncio.Event().wait, send)  # type: ignore[arg-type]
+        )
+        await until(b'"snapshot"')
+        for current in (1, 2, 3):
+            keeps_up = current != 2
+            await house.report(claim, current)
+            await until(b'"current":%d' % current)
+        await house.finish(claim)
+        await answering
+        ids = [
+            Position.read(line[4:].decode())
+            for line in b"".join(told).splitlines()
+            if line.startswith(b"id: ")
+        ]
+        assert ids == sorted({one for one in ids if one is not None})
+        assert [b'"current":%d' % current in b"".join(pushed) for current in (1, 2, 3)] == [True, False, True]
+        assert b'"finished"' in b"".join(told)
 
     run(check)
 
