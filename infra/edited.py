@@ -1,4 +1,4 @@
-"""An event that is to run again with another payload: a new event, which names the old one."""
+"""An event that is to run again, with another payload or out of the archive: a new event, which names the old one."""
 
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,23 @@ def edited_replay(
     now: datetime,
     accepted_by: str,
 ) -> Arrival:
+    """What is to be recorded where an event gets another payload."""
+    return new_event(
+        event, origin, body_of(payload), entry=entry, queue=queue, now=now, accepted_by=accepted_by
+    )
+
+
+def new_event(
+    event: EventRecord,
+    origin: Origin,
+    body: bytes,
+    *,
+    content_type: str = "application/json",
+    entry: HandlerEntry | None,
+    queue: str | None,
+    now: datetime,
+    accepted_by: str,
+) -> Arrival:
     """What is to be recorded. All but the body is as it was: headers, type, metadata, tag, and who is called back.
 
     It has no id with its provider, for that is the old one's.
@@ -31,7 +48,7 @@ def edited_replay(
         queue: None: the handler's, else the old job's.
         accepted_by: the name of the API key.
     """
-    suffix, body, birth = new_suffix(), body_of(payload), origin.story.birth
+    suffix, birth = new_suffix(), origin.story.birth
     return Arrival(
         event_id=EVENT + suffix,
         job_id=JOB + suffix,
@@ -39,6 +56,7 @@ def edited_replay(
         type=event.type,
         received_at=now,
         body=body,
+        content_type=content_type,
         headers=event.headers,
         queue=queue or (entry.queue if entry else None) or birth["queue"],
         timeout=entry.timeout if entry else DEFAULT_TIMEOUT,

@@ -23,13 +23,23 @@ class Sweeper:
 
     Args:
         spread: draws a number in [0, 1), so that many workers do not sweep in step.
+        retires: whether it removes what is past retention; where there is an archive, `worker.archivist` does.
     """
 
-    def __init__(self, ledger: Ledger, *, queues: Sequence[str], interval: timedelta, spread: float) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        queues: Sequence[str],
+        interval: timedelta,
+        spread: float,
+        retires: bool = True,
+    ) -> None:
         self._ledger = ledger
         self._queues = queues
         self._interval = interval
         self._spread = spread
+        self._retires = retires
         self._id = new_suffix()
         self._due = asyncio.Event()
         self._swept = asyncio.Event()
@@ -83,7 +93,7 @@ class Sweeper:
         mended = await self._ledger.jobs.sweep(patience=self._interval)
         if mended:
             log.warning("mended what stood nowhere", extra={"mended": mended})
-        if retired := await self._ledger.jobs.retire():
+        if self._retires and (retired := await self._ledger.jobs.retire()):
             log.info("removed jobs past their retention", extra={"retired": retired})
 
 

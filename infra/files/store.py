@@ -1,6 +1,8 @@
 """The store itself: a directory, or a bucket, by obstore; the same code for both. Imported by who opens one: obstore takes its time."""
 
+import asyncio
 import hashlib
+import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -40,13 +42,13 @@ class FileStore:
     """
 
     def __init__(self, url: str) -> None:
+        remote = "://" in url and not url.startswith("file://")
+        self._directory = None if remote else Path(url.removeprefix("file://")).absolute()
         try:
             self._store: Any = (
                 from_url(url)
-                if "://" in url and not url.startswith("file://")
-                else LocalStore(
-                    Path(url.removeprefix("file://")).absolute(), automatic_cleanup=True, mkdir=True
-                )
+                if self._directory is None
+                else LocalStore(self._directory, automatic_cleanup=True, mkdir=True)
             )
         except (BaseError, OSError, ValueError) as error:
             raise StoreUnavailable(f"files can't be kept there: {_words(error)}") from None
@@ -67,6 +69,19 @@ class FileStore:
         except (BaseError, OSError) as error:
             raise StoreUnavailable(f"the file could not be kept: {_words(error)}") from error
         return Kept(passing.size, passing.digest.hexdigest())
+
+    async def sync(self, place: str) -> None:
+        """Return once a file that was written would outlive a loss of power; a bucket's do as soon as they are written.
+
+        Raises:
+            StoreUnavailable: the disk does not keep it.
+        """
+        if self._directory is None:
+            return
+        try:
+            await asyncio.to_thread(_fsync, self._directory, place)
+        except OSError as error:
+            raise StoreUnavailable(f"the file could not be kept: {_words(error)}") from error
 
     async def open(self, place: str) -> Found:
         """A file's size and content.
@@ -100,23 +115,78 @@ class FileStore:
                 target.write(chunk)
         return Kept(passing.size, passing.digest.hexdigest())
 
-    async def retire(self, before: date) -> int:
-        """Remove what belongs to earlier days. Returns how many files went.
+    async def read(self, place: str) -> bytes:
+        """A file's whole content.
+
+        Raises:
+            FileMissing: there is none.
+            StoreUnavailable: the store does not answer.
+        """
+        return b"".join([chunk async for chunk in (await self.open(place)).chunks])
+
+    async def folders(self, within: str) -> list[str]:
+        """The places of the folders in one, in order.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        try:
+            found = await obstore.list_with_delimiter_async(self._store, prefix=within)
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable(f"the files can't be listed: {_words(error)}") from error
+        return sorted(found["common_prefixes"])
+
+    async def places(self, within: str) -> list[str]:
+        """The places of the files in a folder, however deep, in order.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        try:
+            return sorted(
+                [found["path"] async for batch in obstore.list(self._store, prefix=within) for found in batch]
+            )
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable(f"the files can't be listed: {_words(error)}") from error
+
+    async def remove(self, place: str) -> None:
+        """Remove a file, if it is there.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        try:
+            await obstore.delete_async(self._store, place)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable(f"the file can't be removed: {_words(error)}") from error
+
+    async def remove_all(self, within: str) -> int:
+        """Remove the files in a folder, however deep. Returns how many went.
 
         Raises:
             StoreUnavailable: the store does not answer; the next call goes on.
         """
         removed = 0
         try:
-            days = (await obstore.list_with_delimiter_async(self._store))["common_prefixes"]
-            for day in days:
-                if _DAY.fullmatch(day) and date.fromisoformat(day) < before:
-                    async for batch in obstore.list(self._store, prefix=day):
-                        await obstore.delete_async(self._store, [found["path"] for found in batch])
-                        removed += len(batch)
+            async for batch in obstore.list(self._store, prefix=within):
+                await obstore.delete_async(self._store, [found["path"] for found in batch])
+                removed += len(batch)
         except (BaseError, OSError) as error:
             raise StoreUnavailable(f"old files can't be removed: {_words(error)}") from error
         return removed
+
+    async def retire(self, before: date) -> int:
+        """Remove what belongs to earlier days. Returns how many files went.
+
+        Raises:
+            StoreUnavailable: the store does not answer; the next call goes on.
+        """
+        days = [
+            day for day in await self.folders("") if _DAY.fullmatch(day) and date.fromisoformat(day) < before
+        ]
+        return sum([await self.remove_all(day) for day in days])
 
 
 class _Passing:
@@ -149,6 +219,17 @@ async def _sent(found: Any) -> AsyncIterator[bytes]:
             yield bytes(chunk)
     except (BaseError, OSError) as error:
         raise StoreUnavailable(f"the file can't be read: {_words(error)}") from error
+
+
+def _fsync(directory: Path, place: str) -> None:
+    """The file, and every folder down to it, for those may be new."""
+    path = directory / place
+    for one in (path, *(folder for folder in path.parents if folder.is_relative_to(directory))):
+        handle = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _too_large(limit: int) -> FileTooLarge:
