@@ -1,7 +1,7 @@
 """What a worker may be told while it runs: on our own channel, and on RQ's for this worker (``rq/command.py``).
 
 Either way it is a word and, for some, whom it is about: ``schedule``, ``outbox`` and ``replay`` (something there is due sooner
-than was thought), ``canceled`` (this job was; it has ended already), ``cancel`` (this job is to be), ``swept`` (by that sweeper),
+than was thought), ``orders`` (an operator wants something else than before), ``canceled`` (this job was; it has ended already), ``cancel`` (this job is to be), ``swept`` (by that sweeper),
 ``stop`` (the worker), ``kill`` (its children). A message that gets lost costs lateness only: a worker looks by itself once
 in a while.
 """
@@ -26,7 +26,7 @@ def told(message: bytes) -> Told:
     word, _, about = message.decode("utf-8", "replace").partition(" ")
     if word == "cancel":
         return Told("canceled", about)
-    return Told(word, about) if word in ("schedule", "outbox", "replay", "swept") else Told()
+    return Told(word, about) if word in ("schedule", "outbox", "replay", "orders", "swept") else Told()
 
 
 def told_by_rq(message: bytes) -> Told:

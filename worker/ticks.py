@@ -1,7 +1,6 @@
 """Recurring handlers: each worker that has them makes their jobs; each time gives one job, for all workers name it alike."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -9,18 +8,16 @@ from typing import Final
 
 from handlers.declaration import Handler
 from handlers.schedules import Schedule
-from infra.bounds import short_id
-from infra.clock import rfc3339
-from infra.expressions import Document
-from infra.ids import EVENT, JOB, new_suffix
+from infra.clock import unix_milliseconds
 from infra.ledger import Ledger, LedgerError
-from infra.ledger.records import Arrival
-from infra.routes import DEFAULT_QUEUE, ordering_key_of
+from infra.ledger.ticks import Recurrence
+from infra.recurring import tick
 
 log = logging.getLogger(__name__)
 
 _PAUSE: Final = timedelta(seconds=1)
 _LONGEST: Final = timedelta(minutes=1)  # clocks are set now and then
+_TOLD: Final = 3  # times ahead, for people
 
 
 class Ticker:
@@ -52,33 +49,27 @@ class Ticker:
         """
         now = await self._ledger.reading.now()
         for handler, schedule in self._recurring:
-            due, name = schedule.latest_due(now), f"{handler.name} {schedule.text}"
-            if self._done.get(name) != due:
-                await self._tick(handler, schedule, name, due, now)
-                self._done[name] = due
+            due = schedule.latest_due(now)
+            if self._done.get(handler.name) != due:
+                await self._tick(handler, schedule, due, now)
+                self._done[handler.name] = due
         return min(_LONGEST, *(schedule.next_due(now) - now for _, schedule in self._recurring))
 
-    async def _tick(
-        self, handler: Handler, schedule: Schedule, name: str, due: datetime, now: datetime
-    ) -> None:
-        last = await self._ledger.ticks.last(name)
+    async def _tick(self, handler: Handler, schedule: Schedule, due: datetime, now: datetime) -> None:
+        told = _told(handler, schedule, now)
+        last = await self._ledger.ticks.last(told.name)
         if last is not None and last < due:
-            await self._ledger.events.accept([_arrival(handler, schedule, due, now)])
-        await self._ledger.ticks.note(name, due)
+            await self._ledger.events.accept([tick(handler.entry, schedule.text, due=due, now=now)])
+        await self._ledger.ticks.note(told, due)
 
 
-def _arrival(handler: Handler, schedule: Schedule, due: datetime, now: datetime) -> Arrival:
-    suffix = new_suffix()
-    body = json.dumps({"due": rfc3339(due), "schedule": schedule.text}).encode()
-    return Arrival(
-        event_id=EVENT + suffix,
-        job_id=JOB + suffix,
-        source=handler.source,
+def _told(handler: Handler, schedule: Schedule, now: datetime) -> Recurrence:
+    due = [schedule.next_due(now)]
+    while len(due) < _TOLD:
+        due.append(schedule.next_due(due[-1]))
+    return Recurrence(
+        handler=handler.name,
         type=handler.type,
-        received_at=now,
-        body=body,
-        provider_event_id=short_id(f"{handler.name}@{rfc3339(due)}"),
-        queue=handler.queue or DEFAULT_QUEUE,
-        timeout=handler.timeout,
-        ordering_key=ordering_key_of(handler.entry, Document(headers={}, body=body)),
+        schedule=schedule.text,
+        due=tuple(unix_milliseconds(one) for one in due),
     )

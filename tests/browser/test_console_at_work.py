@@ -1,0 +1,116 @@
+"""The console while work goes on: queues and handlers held back, lists that stay true and don't jump, and two people at once."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, Request, expect
+
+from tests.acceptance.builders import System
+from tests.browser.test_console import Open, enter, failed_job, house
+
+__all__ = ["house"]  # the fixture
+
+pytestmark = pytest.mark.slow
+
+SOONER_OR_LATER = 30_000  # milliseconds
+HOURLY = "pages:hourly"
+
+
+def pressed(page: Page, name: str) -> Locator:
+    """What the page says once a button is pressed."""
+    page.get_by_role("button", name=name, exact=True).click()
+    return page.get_by_role("status").first
+
+
+@pytest.fixture
+def two(open_page: Open) -> Callable[[str], tuple[Page, Page]]:
+    """Two people who look at the same page; the second, who has no JavaScript, goes on looking at what it said then."""
+
+    def at(path: str) -> tuple[Page, Page]:
+        other = enter(open_page, path, by="10.0.3.2", java_script_enabled=False)
+        return enter(open_page, path, by="10.0.3.1"), other
+
+    return at
+
+
+def test_two_people_pause_a_queue_it_is_paused_once_and_both_are_told(
+    house: System, two: Callable[[str], tuple[Page, Page]]
+) -> None:
+    one, other = two("/console/queues")
+    expect(pressed(one, "Pause queue low")).to_contain_text("Paused")
+    expect(pressed(other, "Pause queue low")).to_contain_text("Somebody else was faster")
+    expect(other.locator("main")).to_contain_text("operator (console)")
+    job_id = house.submit({"type": "echo", "queue": "low"}).json()["job_id"]
+    ran = house.submit({"type": "echo"}).json()["job_id"]
+    house.ended(ran)
+    assert house.job(job_id)["status"] == "queued"
+    expect(pressed(one, "Resume queue low")).to_contain_text("Resumed")
+    house.ended(job_id)
+
+
+def test_two_people_run_a_schedule_and_one_job_is_made(two: Callable[[str], tuple[Page, Page]]) -> None:
+    one, other = two("/console/schedules")
+    expect(pressed(one, f"Run {HOURLY} now")).to_contain_text("once more")
+    expect(pressed(other, f"Run {HOURLY} now")).to_contain_text("Somebody else was faster")
+    assert one.url.partition("?")[0] == other.url.partition("?")[0]
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["scripted", "without JavaScript"])
+def test_a_handler_is_paused_where_it_fails_and_its_failures_are_retried(
+    house: System, open_page: Open, script: bool
+) -> None:
+    failed_job(house)
+    page = enter(open_page, "/console/failures", by="10.0.3.3", java_script_enabled=script)
+    expect(pressed(page, "Pause handler scenario:rejecting")).to_contain_text("Paused")
+    waits = house.submit({"type": "rejecting", "payload": {"order": 8}}).json()["job_id"]
+    house.ended(house.submit({"type": "echo"}).json()["job_id"])
+    assert house.job(waits)["status"] == "queued"
+    expect(pressed(page, "Resume handler scenario:rejecting")).to_contain_text("Resumed")
+    house.ended(waits, "failed")
+    page.get_by_role("button", name="Retry all").first.click()
+    expect(page.get_by_role("heading", name="Bulk replay")).to_be_visible()
+
+
+def test_new_rows_are_announced_and_nothing_moves_while_somebody_reads(
+    house: System, open_page: Open
+) -> None:
+    page = enter(open_page, "/console/events", by="10.0.3.4")
+    row = page.locator("tbody tr").nth(2)
+    row.hover()
+    before, name = row.bounding_box(), row.get_attribute("data-row")
+    new = [house.submit({"type": "echo"}).json()["event_id"] for _ in range(3)]
+    bar = page.locator(".fresh button")
+    expect(bar).to_have_text("3 new", timeout=SOONER_OR_LATER)
+    assert (row.bounding_box(), row.get_attribute("data-row")) == (before, name)
+    assert new[0] not in page.locator("tbody").inner_text()
+    page.keyboard.press("n")
+    expect(page.locator("tbody tr").first).to_contain_text(new[-1])
+    expect(bar).to_have_count(0)
+
+
+def test_a_flood_costs_a_look_a_second_and_the_page_answers(house: System, open_page: Open) -> None:
+    page = enter(open_page, "/console/events", by="10.0.3.5")
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if request.url.endswith("/events") else None)
+    began = page.evaluate("performance.now()")
+    for _ in range(8):
+        house.submit([{"type": "echo", "payload": {"n": n}} for n in range(100)])
+    expect(page.locator(".fresh button")).to_have_text("50+ new", timeout=SOONER_OR_LATER)
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    lasted = (page.evaluate("performance.now()") - began) / 1000
+    assert len(asked) <= lasted + 2
+
+
+def test_where_nothing_is_told_the_page_looks_by_itself(house: System, open_page: Open) -> None:
+    page = enter(open_page, "/console/", by="10.0.3.6")
+    page.route("**/console/live*", lambda route: route.fulfill(status=204))
+    page.goto("/console/jobs")
+    job_id = house.submit({"type": "echo"}).json()["job_id"]
+    expect(page.locator("tbody")).to_contain_text(job_id, timeout=SOONER_OR_LATER)
+
+
+def test_a_job_page_follows_its_job(house: System, open_page: Open) -> None:
+    told = house.submit({"type": "echo", "run_in": "3s"}).json()
+    page = enter(open_page, f"/console/jobs/{told['job_id']}", by="10.0.3.7")
+    expect(page.locator(".head .status")).to_have_text("finished", timeout=SOONER_OR_LATER)
