@@ -35,7 +35,7 @@ class Console:
 
     Args:
         routes: the pages and acts, behind ``/console``.
-        sign_in: what answers at the door.
+        entrances: what answers whoever is not signed in, by its path.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class Console:
         routes: Sequence[Route],
         *,
         door: Door,
-        sign_in: ASGIApp,
+        entrances: Mapping[str, ASGIApp],
         frame: Frame,
         pages: Pages,
         public_url: str | None,
     ) -> None:
         self._router = Router(routes=list(routes), redirect_slashes=False, default=_nowhere)
         self._door = door
-        self._sign_in = sign_in
+        self._entrances = entrances
         self._frame = frame
         self._pages = pages
         self._public_url = public_url
@@ -78,8 +78,8 @@ class Console:
         public_url = self._public_url
         if scope["method"] not in ("GET", "HEAD") and not is_from_here(headers, public_url=public_url):
             raise Problem(ELSEWHERE, "Open the console itself, and do it there.")
-        if scope["path"] == LOGIN:
-            await self._sign_in(scope, receive, send)
+        if (entrance := self._entrances.get(scope["path"])) is not None:
+            await entrance(scope, receive, send)
         elif (visit := await self._door.who(scope)) is None:
             await _to_the_door(scope)(scope, receive, send)
         else:

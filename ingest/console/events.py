@@ -14,6 +14,7 @@ from infra.ledger import Histories, Lists
 from infra.ledger.histories import History
 from infra.ledger.records import JobStatus
 from ingest.api.query import query_of
+from ingest.console.jobs import result_of
 from ingest.console.listing import SHOWN, asked
 from ingest.console.picture import picture
 from ingest.console.visit import OPERATORS_ONLY, Act, Frame, View, Visit
@@ -62,9 +63,11 @@ class EventPage(View):
         story = timeline(history, self._sources.get(history.event.source))
         if not visit.session.person.sees_payloads:
             story = [entry for entry in story if entry["kind"] != "log"]
+        last = history.jobs[-1].rounds[-1] if history.jobs else None
         values = {
             "event": event_view(history.event),
-            "job_status": history.jobs[-1].rounds[-1].status if history.jobs else "",
+            "job_status": "" if last is None else last.status,
+            "result": None if last is None else result_of(last),
             "steps": picture(story, self._clock.now()),
             "asked_raw": "raw" in query,
             "done": query.get("done"),

@@ -55,9 +55,7 @@ class JobPage(View):
             "job": job_view(job, entry, operator=True),
             "over": job.status in TERMINAL_STATUSES,
             "trace": "" if job.error is None or not visit.session.person.sees_payloads else job.error.trace,
-            "result": None
-            if job.result is None
-            else json.dumps(job.result, indent=2, ensure_ascii=False)[:_RESULT_SHOWN],
+            "result": result_of(job),
             "done": query_of(scope).get("done"),
         }
         return self._frame.page(visit, "job.html", values)
@@ -99,6 +97,13 @@ class CancelJob(Act):
         ):
             raise Problem(JOB_ENDED, "What has ended can't be canceled.")
         return f"/console/jobs/{job.id}"
+
+
+def result_of(job: JobRecord) -> str | None:
+    """What a job came to, as a page can hold it; None where there is nothing."""
+    if job.result is None:
+        return None
+    return json.dumps(job.result, indent=2, ensure_ascii=False)[:_RESULT_SHOWN]
 
 
 async def known_job(job_id: str, reading: Reading) -> JobRecord:

@@ -6,10 +6,10 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Scope
 
-from infra.findings import NO_WORKER
+from infra.findings import NO_WORKER, PAUSED, of_pauses
+from infra.findings.usual import facts_of
 from infra.ledger import Ledger
 from infra.ledger.records import ReceiverStatus
-from infra.ledger.troubles import Trouble
 from ingest.console.charts import charts
 from ingest.console.visit import Frame, View, Visit
 from ingest.views import queues_view, receiver_view
@@ -23,7 +23,10 @@ _PAGES: Final = {
     "receivers-paused": "/console/receivers",
     "type-unknown": "/console/jobs?status=ignored",
     "queue-late": "/console/jobs?status=queued",
+    "queue-unserved": "/console/queues",
+    **dict.fromkeys(PAUSED.values(), "/console/queues"),
 }
+_SEEN_NOW: Final = {NO_WORKER.code, *PAUSED.values()}  # without waiting for the workers' next look
 
 
 class Overview(View):
@@ -38,13 +41,18 @@ class Overview(View):
         standing = await ledger.measures.standing()
         failing = await ledger.receivers.newest(status=ReceiverStatus.FAILING, limit=_RECEIVERS)
         paused = await ledger.receivers.newest(status=ReceiverStatus.PAUSED, limit=_RECEIVERS)
-        troubles = await ledger.troubles.open()
-        found = [_finding(trouble) for trouble in troubles]
-        if not standing.workers and all(one["what"] != NO_WORKER.what for one in found):
-            told = (NO_WORKER.severity, NO_WORKER.what, NO_WORKER.why, NO_WORKER.cure, "")
-            found.append(dict(zip(("severity", "what", "why", "cure", "page"), told, strict=True)))
+        seen_now = [
+            *of_pauses(standing.pauses, self._frame.clock.now()),
+            *([] if standing.workers else [NO_WORKER]),
+        ]
+        found = [_shown(facts_of(one)) for one in seen_now]
+        found += [
+            _shown(one.facts)
+            for one in await ledger.troubles.open()
+            if one.facts.get("code") not in _SEEN_NOW
+        ]
         values = {
-            **queues_view(standing.queues, await ledger.overview.workers()),
+            **queues_view(standing.queues, await ledger.overview.workers(), standing.pauses),
             "callbacks": {status.value: count for status, count in standing.callbacks.items()},
             "findings": sorted(found, key=lambda one: one["severity"])[:_FINDINGS],
             "receivers": [receiver_view(one) for one in (*failing, *paused)],
@@ -54,7 +62,7 @@ class Overview(View):
         return self._frame.page(visit, "overview.html", values)
 
 
-def _finding(trouble: Trouble) -> Mapping[str, str]:
-    """What the workers found at their last look (`infra.findings`), as far as the record tells, and where it is mended."""
-    told = {name: trouble.facts.get(name, "") for name in ("severity", "what", "why", "cure")}
-    return told | {"page": _PAGES.get(trouble.facts.get("code", ""), "")}
+def _shown(facts: Mapping[str, str]) -> Mapping[str, str]:
+    """A finding (`infra.findings`), as far as its record tells, and where it is mended."""
+    told = {name: facts.get(name, "") for name in ("severity", "what", "why", "cure")}
+    return told | {"page": _PAGES.get(facts.get("code", ""), "")}

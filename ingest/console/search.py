@@ -19,7 +19,7 @@ LARGEST: Final = 32 * 1024  # bytes of them
 
 _MOST_SOURCES: Final = 100
 _MOST_FOUND: Final = 50
-_TOGETHER: Final = 20
+_TOGETHER: Final = 50
 _LONGEST: Final = 200
 _PAGES: Final = {
     EVENT: "/console/events/",
@@ -67,11 +67,13 @@ class Search(View):
     async def _with_text(self, asked: str) -> list[ListedEvent]:
         newest = (await gather(self._lists.events, limit=LOOKED_AT)).items
         small = [event for event in newest if event.size <= LARGEST]
-        needle, found = asked.casefold(), []
+        needle, found = asked.casefold(), list[ListedEvent]()
         for first in range(0, len(small), _TOGETHER):
             some = small[first : first + _TOGETHER]
-            read = await asyncio.gather(*(self._reading.event(event.id) for event in some))
-            for listed, event in zip(some, read, strict=True):
-                if event is not None and needle in event.body.decode("utf-8", "replace").casefold():
-                    found.append(listed)
+            bodies = await self._reading.bodies([event.id for event in some])
+            found += [
+                event
+                for event, body in zip(some, bodies, strict=True)
+                if needle in body.decode("utf-8", "replace").casefold()
+            ]
         return found

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous import BadData, TimestampSigner
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from infra.clock import Clock
 from infra.ledger import Desk
@@ -20,7 +21,7 @@ from ingest.console.people import People, Person
 COOKIE: Final = "hookline_console"
 
 _LONGEST: Final = 512  # characters of a cookie
-_SKEW: Final = timedelta(minutes=1)
+SKEW: Final = timedelta(minutes=1)  # between the clocks of web processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Sessions:
         keys = [
             hashlib.blake2s(key.encode(), person=b"hl.sess", digest_size=32).digest() for key in secret_keys
         ]
-        self._signer = _Signer(keys[::-1], clock)
+        self._signer = ClockSigner(keys[::-1], clock)
         self._key = keys[0]
         self._people = people
         self._desk = desk
@@ -59,8 +60,8 @@ class Sessions:
 
     def begin(self, person: Person) -> str:
         """A new session's cookie; never one that was there before somebody signed in."""
-        named = f"{secrets.token_hex(16)}:{self._people.proof_of(person.name)}:{person.name}"
-        return self._signer.sign(named).decode("ascii")
+        named = f"{secrets.token_hex(16)}:{self._people.proof_of(person)}:{person.key}"
+        return self._signer.sign(base64_encode(named)).decode("ascii")
 
     async def read(self, cookie: str) -> Session | None:
         """Whose cookie it is, if it is ours, has not expired, was not ended, and they may still come in.
@@ -75,25 +76,25 @@ class Sessions:
 
     async def end(self, session: Session) -> None:
         """It counts no more, wherever its cookie is kept."""
-        await self._desk.sign_out(session.id, remembered=self.lifetime + 2 * _SKEW)
+        await self._desk.sign_out(session.id, remembered=self.lifetime + 2 * SKEW)
 
     def _signed(self, cookie: str) -> Session | None:
         if len(cookie) > _LONGEST:
             return None
         try:
             named, begun = self._signer.unsign(cookie, return_timestamp=True)
-            id_, proof, name = named.decode("utf-8").split(":", 2)
-        except (BadSignature, ValueError, OverflowError, OSError):
+            id_, proof, key = base64_decode(named).decode("utf-8").split(":", 2)
+        except (BadData, ValueError, OverflowError, OSError):
             return None
-        person = self._people.named(name)
+        person = self._people.known(key)
         age = self._clock.now() - begun
-        if person is None or proof != self._people.proof_of(name) or not -_SKEW <= age <= self.lifetime:
+        if person is None or proof != self._people.proof_of(person) or not -SKEW <= age <= self.lifetime:
             return None
         csrf = hmac.new(self._key, f"csrf {id_}".encode(), "sha256").hexdigest()[:32]
         return Session(id_, person, csrf)
 
 
-class _Signer(TimestampSigner):
+class ClockSigner(TimestampSigner):
     """Takes the time from a clock of ours. Its keys are given oldest first."""
 
     def __init__(self, keys: Sequence[bytes], clock: Clock) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +24,7 @@ VISIT: Final = "hookline.console.visit"
 OPERATORS_ONLY: Final = Kind(403, "operators_only", "Only operators may do that.")
 FORM_STALE: Final = Kind(403, "form_stale", "This form is not of this session.")
 
+_ALREADY: Final = "done=already"
 _LONGEST_FORM: Final = 64 * 1024
 
 
@@ -108,7 +109,7 @@ class Act(Endpoint):
     """What an operator does by a button. It is noted before it is done: what can't be noted is not done."""
 
     methods = ("POST",)
-    act: ClassVar[str]
+    act: str
     longest: int = _LONGEST_FORM
 
     def __init__(self, frame: Frame) -> None:
@@ -122,15 +123,21 @@ class Act(Endpoint):
             raise Problem(OPERATORS_ONLY, "You may look. Ask an operator.")
         on = scope["path_params"].get("id") or scope["path_params"].get("name") or ""
         await self._frame.note(by=visit.session.person.name, act=self.act, on=on, client=visit.client)
-        return see(await self.do(visit, on, form), done=self.act)
+        address = await self.do(visit, on, form)
+        return see(address) if address.endswith(_ALREADY) else see(address, done=self.act)
 
     async def do(self, visit: Visit, on: str, form: Mapping[str, str], /) -> str:
-        """Do it. Returns the address of the page that shows what became of it.
+        """Do it. Returns the address of the page that shows what became of it; `already` of it, where somebody else has done it.
 
         Args:
             on: the id, or the name, in the address.
         """
         raise NotImplementedError
+
+
+def already(address: str) -> str:
+    """The address of a page that says that somebody else was faster."""
+    return f"{address}?{_ALREADY}"
 
 
 async def posted(scope: Scope, receive: Receive, *, limit: int = _LONGEST_FORM) -> dict[str, str]:

@@ -110,7 +110,8 @@ class Pages:
     ) -> Response:
         """One page."""
         text = self._templates.get_template(template).render(values)
-        return Response(text, status, {**_HEADERS, **(headers or {})}, "text/html")
+        content = text.encode("utf-8", "backslashreplace")  # a result may hold half a character
+        return Response(content, status, {**_HEADERS, **(headers or {})}, "text/html")
 
 
 def prefers_page(accept: str | None) -> bool:

@@ -18,7 +18,7 @@ PASSWORD = "correct horse battery"
 HOSTILE = json.loads((Path(__file__).parents[1] / "data" / "xss_payloads.json").read_text())
 PATHS = (
     "/console/", "/console/events", "/console/jobs", "/console/failures", "/console/callbacks", "/console/receivers",
-    "/console/sources", "/console/audit", "/console/search?q=echo",
+    "/console/sources", "/console/queues", "/console/workers", "/console/schedules", "/console/audit", "/console/search?q=echo",
 )  # fmt: skip
 SOONER_OR_LATER = 15_000  # milliseconds
 

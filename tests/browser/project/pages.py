@@ -32,3 +32,9 @@ async def tells(context: Context) -> Any:
     if context.payload.get("fails"):
         raise type(text[:40], (Exception,), {})(text)
     return {text: [text]}
+
+
+@handler.every("1h")
+async def hourly(context: Context) -> dict[str, Any]:
+    """Recurs."""
+    return {"due": context.payload["due"]}

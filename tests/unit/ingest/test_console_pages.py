@@ -3,18 +3,21 @@
 import asyncio
 import json
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.ledger.records import ErrorInfo, Failed, Settlement
+from infra.ids import EVENT, JOB, new_suffix
+from infra.ledger.records import Arrival, ErrorInfo, Failed, HandlerEntry, Settlement
 from infra.ledger.troubles import Failures, Place
-from tests.unit.ingest.application import House
+from tests.unit.ingest.application import NOW, House
 from tests.unit.ingest.console_visits import Browser, visited
 
 XSS = json.loads((Path(__file__).parents[2] / "data" / "xss_payloads.json").read_text("utf-8"))
+TRACE = 'Traceback: here\n  File "/app/scenario.py", line 7, in it\nKeyError'
 URL = "https://127.0.0.1/inbox"
 
 
@@ -22,12 +25,14 @@ def run(check: Any) -> None:
     asyncio.run(check())
 
 
-async def failed(house: House, *, message: str = "it broke", **job: Any) -> tuple[str, str]:
+async def failed(
+    house: House, *, message: str = "it broke", trace: str = TRACE, sequence: int = 1, **job: Any
+) -> tuple[str, str]:
     """A job that was given up, and its event."""
     told = (await house.submit({"type": "a", **job})).json()
     await house.tell_handlers(("api", "*"))
-    claim = await house.claim()
-    error = ErrorInfo(type="KeyError", message=message, trace="Traceback: here")
+    claim = await house.claim(sequence=sequence)
+    error = ErrorInfo(type="KeyError", message=message, trace=trace)
     await house.ledger.jobs.settle(
         "w1", [Settlement(claim=claim, outcome=Failed(error=error), handler="scenario:it")]
     )
@@ -55,17 +60,31 @@ def test_every_section_is_a_page_even_where_there_is_nothing_yet() -> None:
     run(check)
 
 
+async def full(house: House) -> None:
+    """More of everything than a page shows."""
+    names = [f"handlers.meetings.summaries:handler_{number}" for number in range(80)]
+    manifest = [HandlerEntry(source="api", type=name, handler=name) for name in names]
+    await house.ledger.workers.renew("w1", lease=timedelta(minutes=1), queues=["default"], manifest=manifest, record={})  # fmt: skip
+    await house.ledger.jobs.claim("w1", sequence=1, slots=55, queues=["default"], lease=timedelta(minutes=1))
+    places = [Place(handler=name, type="KeyError", place="handlers/meetings.py:7") for name in names]
+    told = Failures(message="it broke " * 30, job_id=JOB + "0" * 26, attempts=7, given_up=3)
+    await house.ledger.troubles.note(dict.fromkeys(places, told))
+
+
 def test_the_first_load_is_small() -> None:
     async def check() -> None:
         async with visited() as (house, browser):
             for number in range(60):
                 await house.submit({"type": "a", "payload": {"number": number}})
-            for path in ("/console/", "/console/events", "/console/jobs"):
+            await full(house)
+            (job, *_) = (await house.ledger.lists.jobs()).items
+            sections = re.findall(r'<li><a href="(/console/[a-z]*)"', await text_of(browser, "/console/"))
+            for path in (*sections, f"/console/events/{job.event_id}", f"/console/jobs/{job.id}"):
                 page = await text_of(browser, path)
                 loaded = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
-                assert len(loaded) == 4
+                assert {part.rpartition(".")[2] for part in loaded} == {"css", "js", "svg"}
                 parts = [len((await browser.get(part)).content) for part in loaded]
-                assert len(page.encode()) + sum(parts) <= 60_000
+                assert len(page.encode()) + sum(parts) <= 60_000, path
 
     run(check)
 
@@ -171,8 +190,46 @@ def test_failures_are_grouped_and_a_group_is_retried() -> None:
             progress = await text_of(browser, answer.headers["Location"])
             assert "0 of 1 begun" in progress
             replay = answer.headers["Location"].partition("?")[0]
+            assert (await browser.press("/console/failures", action[1])).headers[
+                "Location"
+            ] == f"{replay}?done=already"
             assert (await browser.press(replay, f"{replay}/stop")).status_code == 303
             assert (await browser.press(replay, f"{replay}/stop")).status_code == 409
+
+    run(check)
+
+
+def test_of_one_handlers_failures_those_of_one_place_are_retried() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            inner = f'{TRACE[:-8]}  File "/app/helping.py", line 3, in help\nKeyError'
+            jobs = [
+                await failed(house, trace=trace, sequence=n) for n, trace in enumerate((TRACE, inner, ""), 1)
+            ]
+            places = [Place(handler="scenario:it", type="KeyError", place=place) for place in ("scenario.py:7", "helping.py:3", "")]  # fmt: skip
+            for place, (job_id, _) in zip(places, jobs, strict=True):
+                await house.ledger.troubles.note({place: Failures(job_id=job_id, attempts=1, given_up=1)})
+            for place, (job_id, _) in zip(places, jobs, strict=True):
+                answer = await browser.press("/console/failures", f"/console/failures/{place.id}/retry")
+                replay = answer.headers["Location"].split("/")[3].partition("?")[0]
+                assert house.redis.lrange(f"hookline:replay-plan:{replay}", 0, -1) == [job_id.encode()]
+
+    run(check)
+
+
+def test_a_handler_is_paused_where_its_failures_stand() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            await failed(house)
+            place = Place(handler="scenario:it", type="KeyError", place="scenario.py:7")
+            await house.ledger.troubles.note({place: Failures(attempts=1, given_up=1)})
+            page = await text_of(browser, "/console/failures")
+            assert 'action="/console/handlers/scenario%3Ait/pause"' in page
+            answer = await browser.press(
+                "/console/failures", "/console/handlers/scenario:it/pause", {"back": "/console/failures"}
+            )
+            assert answer.headers["Location"] == "/console/failures?done=pause+handler"
+            assert "/console/handlers/scenario%3Ait/resume" in await text_of(browser, "/console/failures")
 
     run(check)
 
@@ -205,19 +262,6 @@ def test_search_goes_straight_to_an_id_and_looks_for_the_rest() -> None:
     run(check)
 
 
-def test_a_source_tells_its_address_and_why_requests_were_refused() -> None:
-    async def check() -> None:
-        async with visited() as (house, browser):
-            await house.post("github", {"a": 1}, X_Hub_Signature_256="sha256=" + "0" * 64)
-            assert "http://hookline/hooks/github" in await text_of(browser, "/console/sources")
-            await asyncio.sleep(0)
-            page = await text_of(browser, "/console/sources/github")
-            assert "Refused requests of github" in page
-            assert (await browser.get("/console/sources/nobody")).status_code == 404
-
-    run(check)
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -240,6 +284,22 @@ def test_what_is_not_there_is_a_page_that_says_so(path: str) -> None:
     run(check)
 
 
+async def recorded_with(house: House, headers: dict[str, str]) -> str:
+    """The id of an event that came with these headers."""
+    suffix = new_suffix()
+    arrival = Arrival(
+        event_id=EVENT + suffix,
+        job_id=JOB + suffix,
+        source="acme",
+        type="a",
+        received_at=NOW,
+        body=b"{}",
+        headers=headers,
+    )
+    await house.ledger.events.accept([arrival])
+    return arrival.event_id
+
+
 class Elements(HTMLParser):
     """Every element with its attributes."""
 
@@ -253,7 +313,7 @@ class Elements(HTMLParser):
 
 @pytest.mark.parametrize("hostile", XSS)
 def test_what_strangers_write_stays_text_in_every_page(hostile: str) -> None:
-    """A073, A074, A075, A078 and A079, over the strings of the catalogue."""
+    """A073, A074, A075, A076, A078 and A079, over the strings of the catalogue."""
 
     async def check() -> None:
         async with visited() as (house, browser):
@@ -268,9 +328,11 @@ def test_what_strangers_write_stays_text_in_every_page(hostile: str) -> None:
             )
             place = Place(handler=hostile, type=hostile, place=hostile)
             await house.ledger.troubles.note({place: Failures(message=hostile, job_id=job_id, attempts=1, given_up=1)})  # fmt: skip
+            headed = await recorded_with(house, {"user-agent": hostile, "x-note": hostile})
             pages = [
                 "/console/", "/console/events", "/console/jobs", "/console/failures", "/console/callbacks", "/console/receivers",
                 "/console/audit", f"/console/events/{event_id}", f"/console/events/{event_id}?raw=1&done=x", f"/console/jobs/{job_id}",
+                f"/console/events/{headed}",
             ]  # fmt: skip
             texts = [await text_of(browser, path) for path in pages]
             for path in ("/console/search", "/console/events", "/console/login"):

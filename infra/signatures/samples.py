@@ -1,8 +1,8 @@
-"""Sample events, as each provider would send one, from ``samples.toml`` beside this file; every call makes a new event."""
+"""Sample events, as each provider would send and sign one, from ``samples.toml`` beside this file; every call makes a new event."""
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -14,6 +14,9 @@ from urllib.parse import quote_plus
 from uuid import UUID
 
 from infra.clock import rfc3339, unix_milliseconds
+from infra.ids import new_suffix
+from infra.signatures.errors import SignatureError
+from infra.signatures.scheme import Scheme
 
 _DEFAULT = '{"id": "$id", "type": "$type", "created_at": "$now"}'
 _DEFAULT_TYPE = "sample"
@@ -31,6 +34,50 @@ class Sample:
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedSample:
+    """A request as the provider would send it.
+
+    Args:
+        query: what the scheme adds to the address, with its ``?``.
+    """
+
+    body: bytes = field(repr=False)
+    headers: Sequence[tuple[bytes, bytes]] = field(repr=False)
+    query: str = field(repr=False)
+
+
+def signed_sample(
+    provider: str,
+    scheme: Scheme,
+    keys: Sequence[bytes],
+    *,
+    url: str,
+    type: str | None = None,  # noqa: A002 - the contract's word
+    body: bytes | None = None,
+    now: datetime,
+) -> SignedSample:
+    """A new event, signed.
+
+    Args:
+        keys: newest first.
+        url: the address as the receiver knows it, for schemes that sign it.
+        type, body: as in `sample`.
+
+    Raises:
+        ValueError: the secret can only verify, or the body has not the shape that is signed.
+    """
+    suffix = new_suffix()
+    made = sample(provider, type=type, body=body, form=scheme.form, now=now, suffix=suffix)
+    try:
+        signed = scheme.sign_request(made.body, keys, now=now, message_id=f"msg_{suffix}", url=url)
+    except SignatureError as error:
+        raise ValueError(str(error)) from error
+    headers = {**made.headers, **signed.headers}
+    encoded = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers.items()]
+    return SignedSample(signed.body, encoded, (signed.url or "").removeprefix(url))
 
 
 def type_header(provider: str) -> str | None:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import click
 import pytest
 
-from infra.cli.samples import sample
 from infra.cli.send import Sender
 from infra.clock import ManualClock
 from infra.expressions import Document, compile_expression, first_of
 from infra.ids import new_suffix
 from infra.settings import Settings
 from infra.signatures import Headers, SignedRequest, providers
+from infra.signatures.samples import sample
 from ingest.sources import Source, Sources, load_sources
 from tests.unit.infra.signature_cases import CASES, Case, each
 
