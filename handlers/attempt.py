@@ -95,11 +95,7 @@ class Runner:
                 raise asyncio.CancelledError from error
             return self.decide(handler, claim, error)
         else:
-            return (
-                Finished(result=result)
-                if context.waits is None
-                else self.decide(handler, claim, WaitSwallowed())
-            )
+            return self.decide(handler, claim, WaitSwallowed()) if context.waits else Finished(result=result)
         finally:
             context.end()
 

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 import math
+import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,7 +16,7 @@ import httpx
 
 from handlers.bounds import clip
 from handlers.durable import Durable
-from handlers.errors import AttemptOver, Waits
+from handlers.errors import AttemptOver
 from handlers.event import Event
 from handlers.files import Files
 from handlers.http_clients import HTTPClients
@@ -111,7 +112,7 @@ class Context:
         self._loop = loop
         self._made: Durable | None = None
         self._opened: Files | None = None
-        self._over = False
+        self._ended = threading.Event()
 
     @cached_property
     def event(self) -> Event:
@@ -193,7 +194,7 @@ class Context:
 
         An ``async def`` handler is interrupted anyway; a thread can't be, so a long ``def`` handler should ask.
         """
-        return self._over or self._canceled()
+        return self._ended.is_set() or self._canceled()
 
     def now(self) -> datetime:
         """The time, in UTC. Tests move it."""
@@ -227,7 +228,7 @@ class Context:
             stage=None if stage is None else clip(stage, TEXT_LIMIT),
             item=None if item is None else clip(item, TEXT_LIMIT),
         )
-        if not self._over:
+        if not self._ended.is_set():
             self._effects.progress(self.job_id, report)
 
     def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
@@ -342,13 +343,13 @@ class Context:
         return self._done(self._durable.outcomes(job_ids, seen))
 
     @property
-    def waits(self) -> Waits | None:
-        """What ended the attempt, where the handler waits for an event."""
-        return None if self._made is None else self._made.waits
+    def waits(self) -> bool:
+        """Whether the attempt had to end because the handler waits for an event, or for jobs."""
+        return self._made is not None and self._made.waits
 
     def end(self) -> None:
         """The attempt is over; a thread that was left behind is told so, and no longer heard."""
-        self._over = True
+        self._ended.set()
         self.log.end()
         if self._opened is not None:
             self._opened.remove()
@@ -356,20 +357,20 @@ class Context:
     @property
     def _durable(self) -> Durable:
         if self._made is None:
-            self._made = Durable(self._claim, self._services, over=lambda: self._over)
+            self._made = Durable(self._claim, self._services, over=self._ended.is_set)
         return self._made
 
     @property
     def _files(self) -> Files:
         if self._opened is None:
-            self._opened = Files(self._claim, self._services, over=lambda: self._over)
+            self._opened = Files(self._claim, self._services, over=self._ended.is_set)
         return self._opened
 
     def _done(self, work: Coroutine[Any, Any, _T]) -> Coroutine[Any, Any, _T] | _T:
         """In a ``def`` handler what the coroutine returns: its thread waits for the loop."""
         if self._loop is None:
             return work
-        if self._over:
+        if self._ended.is_set():
             work.close()
             raise AttemptOver
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

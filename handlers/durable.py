@@ -40,11 +40,11 @@ class Durable:
         over: whether the attempt has ended; a thread that was left behind is refused.
 
     Attributes:
-        waits: what ended the attempt, where it has to wait.
+        waits: whether the attempt has to end, and wait.
     """
 
     def __init__(self, claim: Claim, services: Services, *, over: Callable[[], bool]) -> None:
-        self.waits: Waits | None = None
+        self.waits = False
         self._claim = claim
         self._services = services
         self._over = over
@@ -139,8 +139,8 @@ class Durable:
         if awaited.now >= until:
             await self._keep(f"event:{place}", "null")
             raise _too_late(source, key)
-        self.waits = Waits(source, key, until)
-        raise self.waits
+        self.waits = True
+        raise Waits(source, key, until)
 
     async def outcomes(
         self, job_ids: Sequence[str], seen: Callable[[list[JobState]], None] | None
@@ -157,8 +157,8 @@ class Durable:
         if not unfinished:
             return states
         pause = min(max(_SHORTEST_PAUSE, unfinished * _PAUSE_PER_JOB), _LONGEST_PAUSE)
-        self.waits = Waits(_NOBODY, f"the jobs of {self._claim.job_id}", self._claim.claimed_at + pause)
-        raise self.waits
+        self.waits = True
+        raise Waits(_NOBODY, f"the jobs of {self._claim.job_id}", self._claim.claimed_at + pause)
 
     async def _end_of_wait(self, name: str, first: datetime) -> datetime:
         """The moment that the first attempt which waited has set."""

@@ -1,7 +1,8 @@
-"""What other services' answers mean for a job: a POST with a bearer token, and its failures.
+"""What other services' answers mean for a job: a POST with a bearer token, and its failures, which decide about the job as they are.
 
-HooklineError
-├── ServiceRefused   the token, the account or the request: another attempt changes nothing
+Reject
+└── ServiceRefused   the token, the account or the request: another attempt changes nothing
+RetryLater
 └── ServiceBusy      it is not there, or wants a pause
 """
 
@@ -11,18 +12,18 @@ from typing import Any, Final
 
 import httpx
 
-from infra.errors import HooklineError
+from handlers.errors import Reject, RetryLater
 
 _PAUSE: Final = timedelta(seconds=10)
 _LONGEST_PAUSE: Final = timedelta(hours=1)
 _LONGEST_REASON: Final = 300
 
 
-class ServiceRefused(HooklineError):
+class ServiceRefused(Reject):
     """It will not, now or later."""
 
 
-class ServiceBusy(HooklineError):
+class ServiceBusy(RetryLater):
     """Not now.
 
     Args:
@@ -30,8 +31,7 @@ class ServiceBusy(HooklineError):
     """
 
     def __init__(self, words: str, pause: timedelta = _PAUSE) -> None:
-        super().__init__(words)
-        self.pause = pause
+        super().__init__(pause, words)
 
 
 async def post(

@@ -28,8 +28,8 @@ _ATTEMPTS_PER_CHILD: Final = 1_000
 _SECONDS_TO_START: Final = 60.0  # handlers may import what takes long
 _SECONDS_TO_TIDY: Final = 5.0  # between two attempts
 _SECONDS_TO_CLEAN_UP: Final = 1.0  # in which an ``async def`` handler may end by itself, after its timeout
-_SECONDS_OF_PATIENCE: Final = 2.0
-_COME_BACK: Final = timedelta(seconds=1)
+SECONDS_OF_PATIENCE: Final = 2.0
+COME_BACK: Final = timedelta(seconds=1)
 
 
 class ProcessDied(HooklineError):
@@ -228,7 +228,7 @@ class Children:
             OSError: no process can be started.
         """
         if not await self._slot_taken():
-            return Released(delay=_COME_BACK)
+            return Released(delay=COME_BACK)
         try:
             child = await self._child(fresh=alone)
             outcome = await child.run(claim, limit=limit)
@@ -258,7 +258,7 @@ class Children:
     async def _slot_taken(self) -> bool:
         self._waiting += 1
         try:
-            async with asyncio.timeout(_SECONDS_OF_PATIENCE):
+            async with asyncio.timeout(SECONDS_OF_PATIENCE):
                 return await self._free.acquire()
         except TimeoutError:
             return False

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any, Final
 
 from redis import Redis
@@ -28,15 +29,16 @@ from infra.ledger import Ledger, LedgerError, keys
 from infra.ledger.jobs import Report
 from infra.ledger.records import Claim, Settlement
 from infra.ledger.scripts import BATCH
-from infra.ledger.wire import limits_of
 from infra.metrics import Metrics
 from infra.tasks import end
+from infra.tracing import UNTRACED, Traces
 from worker.attempts import Attempts
 from worker.callbacks.outbox import Outbox
 from worker.commands import Told, told, told_by_rq
 from worker.failures import FailureNotes
 from worker.isolation import Isolation
 from worker.lease import Lease
+from worker.orders import Orders
 from worker.replayer import Replayer
 from worker.reports import Reports
 from worker.routing import Routing
@@ -48,9 +50,12 @@ from worker.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
+HOOKLINE_VERSION: Final = version("hookline")
+
 _REPORT_EVERY: Final = 0.1
 _LOOK_EVERY: Final = 60.0  # seconds; a wake-up that got lost costs no more than that
 _PAUSE: Final = 0.5
+_SWITCH_EVERY: Final = 0.001  # seconds that a thread waits for the loop to let it go on; Python's 5 ms are much of a short handler
 _PATIENCE: Final = 5.0  # seconds, of a worker that is to stop, with a Redis that is away
 
 
@@ -88,6 +93,7 @@ class Engine(BaseWorker):
         listen_on: Callable[[], AsyncRedis],
         reports: Reports,
         metrics: Metrics,
+        traces: Traces = UNTRACED,
         outbox: Outbox,
         sweeper: Sweeper,
         failures: FailureNotes,
@@ -104,7 +110,15 @@ class Engine(BaseWorker):
         self._ledger = ledger
         self._isolation = isolation
         self._names = queues
-        self._limits = limits_of(registry.manifest())
+        self._orders = Orders(
+            ledger.pauses,
+            worker=name,
+            queues=queues,
+            manifest=registry.manifest(),
+            look_every=lease_length / 3,
+            changed=self._woken,
+            drain=self.request_stop,
+        )
         self._wakeup = wakeup
         self._listen_on = listen_on
         self._reports = reports
@@ -116,12 +130,19 @@ class Engine(BaseWorker):
         self._replayer = Replayer(ledger, worker=name)
         self._lease = make_lease(self)
         self._lease_length = lease_length
+        self._threaded = any(one.blocking and one.isolation == "thread" for one in registry)
         self._concurrency = concurrency
         self._grace = grace
         self._claims = ledger.jobs.dedicated()
         self._settling = Settling(ledger.jobs.dedicated(), reports, worker=name, settled=self._settled)
         self._attempts = Attempts(
-            registry, isolation, Routing(ledger), metrics=metrics, ended=self._ended, fault=self._fail
+            registry,
+            isolation,
+            Routing(ledger),
+            metrics=metrics,
+            traces=traces,
+            ended=self._ended,
+            fault=self._fail,
         )
         self._watchdog = Watchdog(self._attempts.describe)
         self._fault: BaseException | None = None
@@ -156,6 +177,8 @@ class Engine(BaseWorker):
             "ip_address": self.ip_address,
             "version": VERSION,
             "python_version": sys.version.split()[0],
+            "hookline_version": HOOKLINE_VERSION,
+            "slots": str(self._concurrency),
         }
 
     # -- the loop --------------------------------------------------------------------------------------------------
@@ -183,6 +206,8 @@ class Engine(BaseWorker):
         self._burst = burst
         self._max_idle = max_idle
         loop = asyncio.get_running_loop()
+        if self._threaded:
+            sys.setswitchinterval(_SWITCH_EVERY)
         if handle_signals:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.request_stop)
@@ -195,6 +220,7 @@ class Engine(BaseWorker):
             self._outbox.run(),
             self._sweeper.keep_schedule(),
             self._sweeper.keep_sweeping(),
+            self._orders.run(),
             self._ticker.run(),
             self._replayer.run(),
             self._failures.run(),
@@ -237,25 +263,27 @@ class Engine(BaseWorker):
                 self._reports.open(claim)
                 self._attempts.start(claim)
             if self._burst and not (self._may_have_jobs or self._attempts or self._settling.waiting):
-                self._wakeup.arm()
+                self._wakeup.arm(self._orders.queues)
                 if not await self._change(within=self._max_idle.total_seconds()):
                     return
                 continue
             if len(claims) < slots:
-                self._wakeup.arm()
+                self._wakeup.arm(self._orders.queues)
             if not (self._may_have_jobs and slots) and not await self._change(within=_LOOK_EVERY):
                 self._may_have_jobs = True
 
     async def _claim(self, slots: int) -> Sequence[Claim]:
         self._may_have_jobs = False  # a job that comes from here on is told of
         try:
+            if self._orders.news:
+                await self._orders.heed()
             claims = await self._claims.claim(
                 self.name,
                 sequence=self._sequence + 1,
                 slots=slots,
-                queues=self._names,
+                queues=self._orders.queues,
                 lease=self._lease_length,
-                limits=self._limits,
+                limits=self._orders.limits,
             )
         except LedgerError:
             self._may_have_jobs = True
@@ -269,7 +297,11 @@ class Engine(BaseWorker):
         if self._isolation.crowded:
             return 0
         held = len(self._attempts) + self._settling.behind
-        return max(0, min(BATCH, self._concurrency - held))
+        return max(0, min(BATCH, self._room(), self._concurrency - held))
+
+    def _room(self) -> int:
+        """As many jobs as have a thread, and one more, which may need none: what waits here could run in another worker."""
+        return self._isolation.threads + 1 - self._attempts.in_threads if self._threaded else BATCH
 
     async def _change(self, *, within: float) -> bool:
         """Wait for a job to end or to arrive. Returns whether one did within so many seconds."""
@@ -338,6 +370,7 @@ class Engine(BaseWorker):
         self._outbox.look()
         self._sweeper.look_at_schedule()
         self._replayer.look()
+        self._orders.look()
         self._review()
 
     def _heard(self, message: Told) -> None:
@@ -348,6 +381,8 @@ class Engine(BaseWorker):
                 self._outbox.look()
             case ("replay", _):
                 self._replayer.look()
+            case ("orders", _):
+                self._orders.look()
             case ("canceled", job_id):
                 self._attempts.stop({job_id})
             case ("cancel", job_id):
@@ -379,11 +414,12 @@ class Engine(BaseWorker):
     # -- beginning and end -----------------------------------------------------------------------------------------
 
     async def _registered(self) -> None:
-        """Return once the lease is ours, or once we are to stop and Redis is away."""
+        """Return once the lease is ours and we know what operators want, or once we are to stop and Redis is away."""
         waits = round(_PATIENCE / _PAUSE)
         while True:
             try:
-                return await self._lease.renew(self._ledger)
+                await self._lease.renew(self._ledger)
+                return await self._orders.hear()
             except LedgerError as error:
                 log.error("%s; trying again", error)
                 waits -= self._stopping
@@ -405,3 +441,4 @@ class Engine(BaseWorker):
         finally:
             await self._claims.aclose()
             await self._settling.aclose()
+            await self._outbox.aclose()

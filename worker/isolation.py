@@ -13,7 +13,7 @@ from handlers.attempt import Runner, never
 from handlers.declaration import Handler
 from infra.ledger.jobs import CRASH_CAP
 from infra.ledger.records import Claim, ErrorInfo, Failed, Outcome, Released
-from worker.children import Children, ProcessDied
+from worker.children import COME_BACK, SECONDS_OF_PATIENCE, Children, ProcessDied
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,14 @@ class Isolation:
 
     Args:
         children: the processes.
-        threads: the most ``def`` handlers at a time; a job that is held beyond them waits, and its time is not running.
+        threads: the most ``def`` handlers at a time; a job that is held beyond them waits, and its time is not running. After
+            two seconds it goes back to its queue: another worker may have a thread for it.
     """
 
     def __init__(self, runner: Runner, children: Children, *, threads: int) -> None:
         self._runner = runner
         self._children = children
+        self.threads = threads
         self._threads = asyncio.Semaphore(threads)
         self._waiting = 0
 
@@ -71,7 +73,10 @@ class Isolation:
     async def _in_a_thread(self, claim: Claim, canceled: Callable[[], bool]) -> Outcome:
         self._waiting += 1
         try:
-            await self._threads.acquire()
+            async with asyncio.timeout(SECONDS_OF_PATIENCE):
+                await self._threads.acquire()
+        except TimeoutError:
+            return Released(delay=COME_BACK)
         finally:
             self._waiting -= 1
         try:

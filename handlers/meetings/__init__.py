@@ -16,7 +16,7 @@ from handlers.meetings import replicate
 from handlers.meetings.embeddings import AT_ONCE, Embeddings, numbers
 from handlers.meetings.summaries import MeetingToSum, Place, Text, summary_of_project
 from handlers.meetings.text import Chunk, chunks, sentences_of
-from handlers.outside import ServiceBusy, ServiceRefused
+from handlers.outside import ServiceBusy
 from infra.settings import Settings
 
 TRANSCRIBED_WITHIN: Final = "30m"
@@ -92,10 +92,8 @@ async def transcribe(context: Context, payload: Recording) -> dict[str, Any]:
             payload.audio,
             hook,
         )
-    except ServiceRefused as error:
-        raise Reject(str(error)) from error
-    except ServiceBusy as error:
-        raise RetryLater(error.pause, str(error), count=False) from error
+    except ServiceBusy as busy:
+        raise RetryLater(busy.delay, str(busy), count=False) from busy
     event = await context.wait_for("replicate", prediction, TRANSCRIBED_WITHIN)
     said = replicate.sentences_of(event.payload)
     context.progress(1, 2, "working on the transcript", stage="transcript", item=payload.title)
@@ -123,12 +121,7 @@ async def _vectors(context: Context, pieces: list[Chunk]) -> tuple[str | None, l
     for first in range(0, len(pieces), AT_ONCE):
         context.progress(first, len(pieces), f"vectors from chunk {first + 1} on", stage="embeddings")
         texts = [one.text for one in pieces[first : first + AT_ONCE]]
-        try:
-            found += await context.step(f"vectors {first}", model.vectors, context.http, texts)
-        except ServiceRefused as error:
-            raise Reject(str(error)) from error
-        except ServiceBusy as error:
-            raise RetryLater(error.pause, str(error)) from error
+        found += await context.step(f"vectors {first}", model.vectors, context.http, texts)
     return model.model, found
 
 

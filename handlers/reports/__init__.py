@@ -4,13 +4,13 @@
 """
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from handlers import Context, Reject, RetryLater, handler
-from handlers.outside import ServiceBusy, ServiceRefused
+from handlers import Context, Reject, handler
 from handlers.reports import pdf
 from handlers.reports.dropbox import Account, Dropbox
 from handlers.reports.figures import FiguresUnusable, SalesFile, by_agency, by_agent
@@ -74,14 +74,16 @@ async def _kept(context: Context, settings: Settings, name: str, content: bytes)
     if account is None:
         artifact: dict[str, Any] = await context.artifact(name, content, "application/pdf")
         return artifact
-    path = f"/reports/{context.job_id}/{name}"
-    try:
-        url = await context.step("dropbox", Dropbox(account, context.http).upload, path, content)
-    except ServiceRefused as error:
-        raise Reject(str(error)) from error
-    except ServiceBusy as error:
-        raise RetryLater(error.pause, str(error)) from error
-    return {"name": name, "url": url, "size": len(content), "content_type": "application/pdf"}
+    dropbox = Dropbox(account, context.http)
+    session = await context.step("session", dropbox.session)
+    url = await context.step("upload", dropbox.upload, session, f"/reports/{context.job_id}/{name}", content)
+    return {
+        "name": name,
+        "url": url,
+        "size": len(content),
+        "sha256": sha256(content).hexdigest(),
+        "content_type": "application/pdf",
+    }
 
 
 def _account(settings: Settings) -> Account | None:

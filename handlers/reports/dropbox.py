@@ -1,6 +1,7 @@
 """Uploads to Dropbox: an access token from the refresh token, the file in pieces, a link to it.
 
-A piece that was interrupted is sent again from where Dropbox says it stands.
+A piece that was interrupted is sent again from where Dropbox says it stands; so is the rest of a file whose sender died, for a session
+stays open for a week.
 
 Source: https://www.dropbox.com/developers/documentation/http/documentation (files/upload_session, sharing/create_shared_link_with_settings)
 and https://developers.dropbox.com/oauth-guide (refresh tokens).
@@ -44,18 +45,32 @@ class Dropbox:
         self._piece = piece
         self._token: str | None = None
 
-    async def upload(self, path: str, content: bytes) -> str:
-        """Put a file there, in place of one that is there, and return a link to it.
+    async def session(self) -> str:
+        """The id of a session for one file, of which nothing is there yet.
+
+        Raises:
+            ServiceRefused, ServiceBusy: there is none.
+        """
+        return str((await self._piece_sent("start", {"close": False}, b""))["session_id"])
+
+    async def upload(self, session_id: str, path: str, content: bytes) -> str:
+        """Put a file there, in place of one that is there, and return a link to it. What a session has already is not sent again.
 
         Args:
             path: with a slash in front, such as ``/reports/newtown.pdf``.
 
         Raises:
-            ServiceRefused, ServiceBusy: it came to nothing; a later upload begins anew.
+            ServiceRefused, ServiceBusy: it came to nothing; a later upload goes on in the same session.
         """
-        session = await self._piece_sent("start", {"close": False}, content[: self._piece])
-        session_id, offset = str(session["session_id"]), min(self._piece, len(content))
-        failures = 0
+        try:
+            await self._sent(session_id, path, content)
+        except _Over as over:
+            if not over.committed:
+                await self._sent(await self.session(), path, content)
+        return await self._link(path)
+
+    async def _sent(self, session_id: str, path: str, content: bytes) -> None:
+        offset = failures = 0
         while offset < len(content):
             cursor = {"session_id": session_id, "offset": offset}
             piece = content[offset : offset + self._piece]
@@ -71,7 +86,6 @@ class Dropbox:
         await self._piece_sent(
             "finish", {"cursor": {"session_id": session_id, "offset": offset}, "commit": commit}, b""
         )
-        return await self._link(path)
 
     async def _piece_sent(self, verb: str, argument: Mapping[str, Any], piece: bytes) -> dict[str, Any]:
         url = f"{self._account.content_url}/2/files/upload_session/{verb}"
@@ -90,7 +104,7 @@ class Dropbox:
         """One call; an access token that has run out is made anew, once.
 
         Raises:
-            _Elsewhere, _Linked: what the caller mends.
+            _Elsewhere, _Over, _Linked: what the caller mends.
             ServiceRefused, ServiceBusy: what nobody here can.
         """
         for _ in range(2):
@@ -127,6 +141,14 @@ class _Elsewhere(HooklineError):
         self.offset = offset
 
 
+class _Over(HooklineError):
+    """The session takes no more: its file was committed, or it is no longer known."""
+
+    def __init__(self, *, committed: bool) -> None:
+        super().__init__("the upload session is over")
+        self.committed = committed
+
+
 class _Linked(HooklineError):
     """There is a link already."""
 
@@ -154,11 +176,12 @@ def _understood(answer: httpx.Response) -> dict[str, Any]:
 def _conflict(told: Mapping[str, Any]) -> HooklineError:
     """409 is Dropbox's word for what an endpoint itself has to say."""
     error = told.get("error", {})
-    if error.get(".tag") == "incorrect_offset":
-        return _Elsewhere(int(error["correct_offset"]))
-    lookup = error.get("lookup_failed", {})
-    if lookup.get(".tag") == "incorrect_offset":
-        return _Elsewhere(int(lookup["correct_offset"]))
+    lookup = error.get("lookup_failed", error)
+    match lookup.get(".tag"):
+        case "incorrect_offset":
+            return _Elsewhere(int(lookup["correct_offset"]))
+        case "closed" | "not_found" as how:
+            return _Over(committed=how == "closed")
     linked = error.get("shared_link_already_exists", {}).get("metadata")
     if linked:
         return _Linked(linked)

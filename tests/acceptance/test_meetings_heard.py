@@ -13,7 +13,7 @@ from infra.cli.standins import embeddings
 from infra.cli.standins.replicate import API_TOKEN, ReplicateStandIn, Trouble
 from tests.acceptance.builders import API_KEY, CALLBACK_SECRET, System
 from tests.acceptance.inbox import Inbox
-from tests.acceptance.watching import watching
+from tests.acceptance.watching import Event, messages, socket, watching
 
 AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
 PLACE = {"organisation": "acme", "project": "Launch", "programme": "2026"}
@@ -85,12 +85,25 @@ def test_a_worker_is_killed_while_replicate_listens_and_the_caller_hears_once(
     assert len(jobs(house, source="replicate")) == 1
 
 
+def until_the_programme_is_there(told: Iterator[Event]) -> dict[str, str]:
+    """The types of the jobs that a watcher is told of, by their ids."""
+    seen = {}
+    for event in told:
+        seen[event.data["job_id"]] = event.data["type"]
+        if event.event == "status" and (event.data["type"], event.told) == (
+            "summaries.programme",
+            "finished",
+        ):
+            break
+    return seen
+
+
 @pytest.mark.slow
 def test_ten_meetings_at_once_make_one_summary_of_their_programme_and_their_organisation_sees_it(
     house: System, wait_until: Callable[..., Any]
 ) -> None:
     house.worker()
-    with watching(house, "/stream", tag="acme") as told:
+    with watching(house, "/stream", tag="acme") as told, socket(house, "/ws?tag=acme") as connection:
         for number in range(10):
             payload = {
                 **PLACE,
@@ -102,19 +115,21 @@ def test_ten_meetings_at_once_make_one_summary_of_their_programme_and_their_orga
         house.submit(
             {"type": "transcripts.process", "payload": {**payload, "organisation": "other"}, "tag": "other"}
         )
-        seen = {}
-        for event in told:
-            seen[event.data["job_id"]] = event.data["type"]
-            if event.event == "status" and (event.data["type"], event.told) == (
-                "summaries.programme",
-                "finished",
-            ):
-                break
-    assert sorted(set(seen.values())) == [
-        "summaries.meeting", "summaries.programme", "summaries.project", "transcripts.process",
-    ]  # fmt: skip
+        by_stream, by_socket = (
+            until_the_programme_is_there(told),
+            until_the_programme_is_there(messages(connection)),
+        )
     mine = {one["id"] for one in jobs(house, tag="acme")}
-    assert set(seen) <= mine
+    for seen in (by_stream, by_socket):
+        assert sorted(set(seen.values())) == [
+            "summaries.meeting", "summaries.programme", "summaries.project", "transcripts.process",
+        ]  # fmt: skip
+        assert set(seen) <= mine
+    queues = {one["type"]: one["queue"] for one in jobs(house, tag="acme")}
+    assert queues == {
+        "transcripts.process": "default", "summaries.meeting": "high", "summaries.project": "default",
+        "summaries.programme": "low",
+    }  # fmt: skip
 
     wait_until(lambda: not any(one["ended_at"] is None for one in jobs(house, tag="acme")), timeout=20)
     newest = jobs(house, type="summaries.programme", tag="acme")

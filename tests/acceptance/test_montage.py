@@ -3,6 +3,7 @@
 import array
 import math
 import wave
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.acceptance import media
 from tests.acceptance.builders import CALLBACK_SECRET, System
 from tests.acceptance.inbox import Inbox
 from tests.acceptance.media import AUTHORIZED
+from tests.acceptance.watching import watching
 from tests.conftest import Spawned
 
 pytestmark = pytest.mark.slow
@@ -122,6 +124,29 @@ def test_cuts_are_seen_on_the_beat_in_the_preview_and_in_the_final_video(
 
     listed = house.http.get("/jobs", params={"type": "montage.run"}, headers=AUTHORIZED).json()
     assert [job["id"] for job in listed["items"]] == [preview_id]
+
+
+def test_statuses_and_stages_are_broadcast_and_the_newest_montage_is_listed_first(
+    house: System, tmp_path: Path
+) -> None:
+    house.worker()
+    shown = {"clips": clips(house, tmp_path)[:2], "music": music(house, tmp_path), "resolution": "160x120"}
+    with watching(house, "/stream", type="montage.run") as told:
+        ids = [submitted(house, "montage.run", {**shown, "style": style}) for style in ("calm", "hectic")]
+        statuses, stages, left = defaultdict(list), defaultdict(list), set(ids)
+        while left:
+            event = next(told)
+            job_id = event.data["job_id"]
+            if event.event == "status":
+                statuses[job_id].append(event.told)
+                left -= {job_id} if event.told == "finished" else set()
+            elif event.event == "progress":
+                stages[job_id].append(event.data["progress"]["stage"])
+    for job_id in ids:
+        assert statuses[job_id] == ["queued", "started", "finished"]
+        assert list(dict.fromkeys(stages[job_id])) == ["listening", "planning", "encoding"]
+    listed = house.http.get("/jobs", params={"type": "montage.run"}, headers=AUTHORIZED).json()["items"]
+    assert [job["id"] for job in listed] == ids[::-1]
 
 
 def test_removed_words_are_neither_seen_nor_heard(house: System, tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-"""A playlist of songs whose words are made up here; one has none, and is listed as failed."""
-
-from typing import Any
+"""A playlist of songs whose words are made up here; one more has none, and is listed as failed."""
 
 from infra.cli.demos.stage import DemoError, Demonstration, Stage
 
@@ -21,19 +19,22 @@ _MOODS = (
 _SONGS = 12
 
 
-def _playlist() -> dict[str, Any]:
-    songs = []
-    for number in range(_SONGS):
+def songs(count: int) -> list[dict[str, str]]:
+    """Songs with words."""
+    made = []
+    for number in range(count):
         title, verse = _MOODS[number % len(_MOODS)]
         lines = [f"{verse}\nVerse {part} of a song that goes on and on" for part in range(1, 4)]
-        songs.append(
-            {"title": f"{title} {number + 1}", "artist": "The Stand-ins", "lyrics": "\n".join(lines)}
-        )
-    return {"name": "Made on the spot", "songs": [*songs, {"title": "Silence", "artist": "Nobody"}]}
+        made.append({"title": f"{title} {number + 1}", "artist": "The Stand-ins", "lyrics": "\n".join(lines)})
+    return made
 
 
 def _play(stage: Stage) -> None:
-    result = stage.run("playlists.analyze", _playlist(), tag="demo").result
+    playlist = {
+        "name": "Made on the spot",
+        "songs": [*songs(_SONGS), {"title": "Silence", "artist": "Nobody"}],
+    }
+    result = stage.run("playlists.analyze", playlist, tag="demo").result
     for song in result["songs"]:
         feeling, themes = song["sentiment"]["score"], ", ".join(song["themes"][:3])
         stage.say(f"  {song['title']:<18} {feeling:+.2f}  {song['language']}  {themes}")

@@ -1,8 +1,24 @@
-"""A report on the agencies of a suburb and one on its agents, of made-up sales."""
+"""A report on the agencies of a suburb and one on its agents, of made-up sales, by way of a Dropbox that is a stand-in."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from infra.cli.background import serving
 from infra.cli.demos.stage import DemoError, Demonstration, Stage
+from infra.cli.standins import dropbox
 
 _SUBURB = {"suburb": "Newtown", "state": "NSW"}
+
+
+def _variables(stack: ExitStack) -> Mapping[str, str]:
+    url = stack.enter_context(serving(dropbox.DropboxStandIn(troubles=[dropbox.Trouble.EXPIRED]).app))
+    return {
+        "DROPBOX_API_URL": url,
+        "DROPBOX_CONTENT_URL": url,
+        "DROPBOX_APP_KEY": dropbox.APP_KEY,
+        "DROPBOX_APP_SECRET": dropbox.APP_SECRET,
+        "DROPBOX_REFRESH_TOKEN": dropbox.REFRESH_TOKEN,
+    }
 
 
 def _play(stage: Stage) -> None:
@@ -15,4 +31,4 @@ def _play(stage: Stage) -> None:
             raise DemoError("the report is no PDF")
 
 
-DEMO = Demonstration(extra="reports", modules=("fpdf",), play=_play)
+DEMO = Demonstration(extra="reports", modules=("fpdf",), variables=_variables, play=_play)

@@ -27,6 +27,7 @@ from infra.client import Client, Job, Update
 from infra.embedded import EmbeddedServer
 from infra.errors import HooklineError
 from infra.settings import Settings, documented_settings, environment
+from infra.words import counted
 
 OUTPUT: Final = Path(".hookline") / "demo"
 _PATIENCE_SECONDS: Final = 60.0
@@ -45,12 +46,14 @@ class Demonstration:
     Args:
         extra: what has to be installed, and
         modules: how that is seen.
+        workers: how many worker processes there are.
         variables: for all processes; what it starts on the stack ends with the demo.
         play: does it.
     """
 
     extra: str | None = None
     modules: tuple[str, ...] = ()
+    workers: int = 1
     variables: Callable[[ExitStack], Mapping[str, str]] = lambda _stack: {}
     play: "Callable[[Stage], None]"
 
@@ -178,11 +181,12 @@ def staged(name: str, demonstration: Demonstration, console: Console) -> Iterato
         secrets = Settings.load(made_up).callback_secrets or ()
         inbox = stack.enter_context(serving(create_inbox(secrets, arrivals.put)))
         variables = {"SOURCE_FIREFLIES_CALLBACK_URL": inbox + PATH} | made_up
-        children = Children([["web"], ["worker"]], variables)
+        children = Children([["web"], *[["worker"]] * demonstration.workers], variables)
         stack.callback(children.stop)
         children.start()
         wait_until_ready(web, ended=children.ended)
-        console.print(f"{server.version}, web and worker run at {web}", highlight=False, soft_wrap=True)
+        workers = counted(demonstration.workers, "worker")
+        console.print(f"{server.version}, web and {workers} run at {web}", highlight=False, soft_wrap=True)
         (key, *_) = Settings.load(variables).api_keys
         client = stack.enter_context(Client(web, api_key=key.key))
         yield Stage(

@@ -1,3 +1,4 @@
+import asyncio
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from handlers.context import LINE_LIMIT, LINES_PER_ATTEMPT, TEXT_LIMIT, Context
+from handlers.errors import Waits
 from handlers.http_clients import HTTPClients
 from handlers.rehearsal import Rehearsal
 from handlers.testing import START, RecordedEffects
@@ -64,11 +66,19 @@ def test_a_context_goes_with_its_attempt() -> None:
     """A cycle would leave it, its body and its task to the garbage collector, which then had a twelfth of a worker's time."""
     context = make_context()
     context.log.info("done")
+    context.folder.joinpath("draft").touch()
+
+    async def handler(context: Context) -> None:
+        await context.step("fetch", dict)
+        with pytest.raises(Waits):
+            await context.wait_for("acme", "order", "1h")
+
+    asyncio.run(handler(context))
     context.end()
 
-    last = weakref.ref(context)
+    gone = [weakref.ref(one) for one in (context, context._made, context._opened)]
     del context
-    assert last() is None
+    assert [one() for one in gone] == [None] * 3
 
 
 def test_progress_is_reported_within_bounds() -> None:

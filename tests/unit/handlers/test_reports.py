@@ -145,7 +145,7 @@ def uploading(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Attempt]:
 def test_a_report_is_uploaded_once_and_linked(uploading: Callable[..., Attempt]) -> None:
     stand_in = DropboxStandIn()
     attempt = uploading(stand_in)
-    assert attempt.result["report"]["url"].startswith("https://www.dropbox.com/s/")
+    assert attempt.result["report"]["url"].startswith("http://api/s/")
     (content,) = stand_in.files.values()
     assert content.startswith(b"%PDF")
     assert attempt.result["report"]["size"] == len(content)
@@ -160,11 +160,21 @@ def test_what_dropbox_says_decides_about_the_job(uploading: Callable[..., Attemp
     assert "insufficient_space" in full.error.message
 
 
-def upload(stand_in: DropboxStandIn, content: bytes, account: Account = ACCOUNT, times: int = 1) -> Any:
+def upload(
+    stand_in: DropboxStandIn,
+    content: bytes,
+    account: Account = ACCOUNT,
+    *,
+    times: int = 1,
+    session: str | None = None,
+) -> Any:
     async def uploading() -> Any:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=stand_in.app)) as http:
             dropbox = Dropbox(account, http, piece=100)
-            return [await dropbox.upload("/a.pdf", content) for _ in range(times)]
+            return [
+                await dropbox.upload(session or await dropbox.session(), "/a.pdf", content)
+                for _ in range(times)
+            ]
 
     return asyncio.run(uploading())
 
@@ -193,6 +203,42 @@ def test_a_token_that_runs_out_in_the_middle_is_made_anew() -> None:
 def test_the_same_file_again_has_the_same_link() -> None:
     first, second = upload(DropboxStandIn(), b"x", times=2)
     assert first == second
+
+
+def test_what_a_session_has_is_not_sent_again() -> None:
+    stand_in = DropboxStandIn(troubles=[None, None, Trouble.DOWN])
+    content = bytes(index % 251 for index in range(950))
+    with pytest.raises(ServiceBusy):
+        upload(stand_in, content, session=(session := opened(stand_in)))
+    assert stand_in.received == 200
+    upload(stand_in, content, session=session)
+    assert (stand_in.files, stand_in.received) == ({"/a.pdf": content}, 950)
+
+
+@pytest.mark.parametrize("size", [0, 500])
+def test_a_file_that_was_committed_by_one_who_died_is_linked(size: int) -> None:
+    stand_in = DropboxStandIn()
+    (first,) = upload(stand_in, bytes(size), session=(session := opened(stand_in)))
+    (second,) = upload(stand_in, bytes(size), session=session)
+    assert first == second
+    assert stand_in.received == size
+
+
+@pytest.mark.parametrize("size", [0, 500])
+def test_a_session_that_is_no_longer_known_is_opened_anew(size: int) -> None:
+    stand_in = DropboxStandIn()
+    upload(stand_in, bytes(size), session="of last month")
+    assert stand_in.files == {"/a.pdf": bytes(size)}
+
+
+def opened(stand_in: DropboxStandIn) -> str:
+    """The id of a session."""
+
+    async def main() -> str:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=stand_in.app)) as http:
+            return await Dropbox(ACCOUNT, http).session()
+
+    return asyncio.run(main())
 
 
 @pytest.mark.parametrize(
