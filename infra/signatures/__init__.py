@@ -13,6 +13,7 @@ from infra.signatures.errors import (
     TimestampOutOfTolerance,
 )
 from infra.signatures.hmac_template import HmacTemplate
+from infra.signatures.identity_token import identity_of, key_id_of
 from infra.signatures.json_web_token import JsonWebToken
 from infra.signatures.key_fetching import Fetcher, FetchError, HTTPFetcher, PublishedKeys
 from infra.signatures.keyed_hash import KeyedHash
@@ -55,6 +56,8 @@ __all__ = [
     "Unsigned",
     "WantedKeys",
     "callback_keys_of",
+    "identity_of",
+    "key_id_of",
     "new_whsec",
     "new_whsk",
     "providers",

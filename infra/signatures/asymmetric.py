@@ -26,6 +26,7 @@ from infra.signatures.errors import SchemeError, SignatureMalformed, SignatureMi
 from infra.signatures.keys import (
     PrivateKey,
     PublicKey,
+    pinned_roots,
     private_key,
     public_key,
     read_asymmetric_key,
@@ -150,7 +151,7 @@ class Asymmetric(TemplateScheme):
 
     def key(self, secret: str) -> bytes:
         if self.certificate_header is not None:
-            return read_identity(secret, pattern=r"[A-Za-z0-9-]+")
+            return read_identity(secret, pattern=r"[A-Za-z0-9-]+", roots=True)
         key = read_asymmetric_key(secret)
         if not isinstance(public_key(key), _KINDS[self.algorithm][0]):
             raise SchemeError("secret", f"needs a key for {self.algorithm}")
@@ -197,7 +198,8 @@ class Asymmetric(TemplateScheme):
             return key
         if published is None:
             raise SignatureMissing("the certificate could not be had")
-        return identity + b"\n" + certificate_key(published, name_ends=self.certificate_name, now=now)
+        found = certificate_key(published, name_ends=self.certificate_name, now=now, roots=pinned_roots(key))
+        return identity + b"\n" + found
 
     def _secret(self, key: bytes) -> bytes:
         return split_identity(key)[0] if self.certificate_header is not None else b""

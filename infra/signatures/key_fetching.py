@@ -113,16 +113,10 @@ class PublishedKeys:
             SignatureError: the request names nothing that could be trusted.
         """
         wanted = scheme.wanted_keys(request, keys)
-        return None if wanted is None else await self._get(wanted)
+        return None if wanted is None else await self.document(wanted)
 
-    async def stop(self) -> None:
-        """Give up what is under way."""
-        for task in list(self._fetching.values()):
-            task.cancel()
-        await asyncio.gather(*self._fetching.values(), return_exceptions=True)
-        await self._fetcher.aclose()
-
-    async def _get(self, wanted: WantedKeys) -> bytes | None:
+    async def document(self, wanted: WantedKeys) -> bytes | None:
+        """What is published there, from an address that whoever asks has pinned; None if it could not be had."""
         name = (wanted.url, wanted.question)
         entry = self._entries.get(name)
         age = 0.0
@@ -142,6 +136,13 @@ class PublishedKeys:
             self._fetching[name] = task
             task.add_done_callback(lambda _: self._fetching.pop(name, None))
         return await asyncio.shield(task) or kept
+
+    async def stop(self) -> None:
+        """Give up what is under way."""
+        for task in list(self._fetching.values()):
+            task.cancel()
+        await asyncio.gather(*self._fetching.values(), return_exceptions=True)
+        await self._fetcher.aclose()
 
     async def _fetch(self, name: tuple[str, bytes | None]) -> bytes | None:
         try:

@@ -2,14 +2,15 @@
 
 A shared key is its bytes. A public or private key is its PEM, whatever form it was given in: PEM, base64 of the same, hex or
 ``whpk_``/``whsk_`` for ed25519, a JWK. Where keys are published, a secret names whom to trust instead (an *identity*: an e-mail
-address, a topic), and may bring a PEM
-of its own behind it, for a sender that publishes none.
+address, a topic), and may bring a PEM behind it: a key of its own, for a sender that publishes none; or certificates, at one of which
+the chain of the sender's certificate has to end.
 """
 
 import json
 import re
 from functools import lru_cache
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -32,6 +33,7 @@ KEY_ENCODINGS = ("text", "base64", "hex")
 _PRIVATE = (Ed25519PrivateKey, EllipticCurvePrivateKey, RSAPrivateKey)
 _PUBLIC = (Ed25519PublicKey, EllipticCurvePublicKey, RSAPublicKey)
 _PEM = "-----BEGIN "
+_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 _LEAST_RSA_BITS = 2048
 _ED25519_BYTES = 32
 
@@ -84,12 +86,13 @@ def read_asymmetric_key(secret: str) -> bytes:
     raise SchemeError("secret", "needs a key as PEM, base64 of its DER, hex or whpk_…")
 
 
-def read_identity(secret: str, *, pattern: str, needed: bool = True) -> bytes:
-    """Whom to trust, and the key that they brought, if any: as `split_identity` takes apart.
+def read_identity(secret: str, *, pattern: str, needed: bool = True, roots: bool = False) -> bytes:
+    """Whom to trust, and the key or the certificates that they brought, if any: as `split_identity` and `pinned_roots` take apart.
 
     Args:
         pattern: a regular expression for the whole of an identity.
         needed: False: a key alone will do.
+        roots: whether certificates mean something.
 
     Raises:
         SchemeError: it is no identity, or what follows is no key.
@@ -103,13 +106,22 @@ def read_identity(secret: str, *, pattern: str, needed: bool = True) -> bytes:
         raise SchemeError("secret", "is empty")
     if (identity or needed or not marker) and not re.fullmatch(pattern, identity, re.ASCII):
         raise SchemeError("secret", f"needs text that matches {pattern}")
-    return identity.encode("ascii") + (b"\n" + read_asymmetric_key(marker + pem) if marker else b"")
+    if not marker:
+        return identity.encode("ascii")
+    read = _read_roots if roots and (marker + pem).startswith(_CERTIFICATE) else read_asymmetric_key
+    return identity.encode("ascii") + b"\n" + read(marker + pem)
 
 
 def split_identity(key: bytes) -> tuple[bytes, bytes | None]:
     """The identity, and the PEM of a key of its own."""
     identity, separator, own = key.partition(b"\n")
-    return identity, own if separator else None
+    return identity, own if separator and pinned_roots(key) is None else None
+
+
+def pinned_roots(key: bytes) -> bytes | None:
+    """The PEM of the certificates that an identity brought."""
+    brought = key.partition(b"\n")[2]
+    return brought if brought.startswith(_CERTIFICATE.encode()) else None
 
 
 @lru_cache(maxsize=256)
@@ -136,6 +148,15 @@ def private_key(pem: bytes) -> PrivateKey:
     if not isinstance(key, _PRIVATE):
         raise SchemeError("secret", "is a key of another kind")
     return key
+
+
+def _read_roots(text: str) -> bytes:
+    """The PEM of all certificates in a text."""
+    try:
+        found = x509.load_pem_x509_certificates(text.replace("\\n", "\n").encode("utf-8"))
+        return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in found)
+    except (ValueError, UnsupportedAlgorithm):
+        raise SchemeError("secret", "has certificates that can't be read") from None
 
 
 def _from_pem(text: str) -> object | None:

@@ -191,7 +191,7 @@ def _spelled_out(provider: Provider) -> Mapping[str, str]:
 def _has_key_pair(parameters: Mapping[str, Any]) -> bool:
     """Whether the provider alone can sign as it does."""
     algorithm = str(parameters.get("algorithm", ""))
-    return parameters["family"] in ("asymmetric", "sns") or (
+    return parameters["family"] in ("asymmetric", "graph", "sns") or (
         parameters["family"] == "jwt" and not algorithm.startswith("HS")
     )
 

@@ -17,6 +17,7 @@ from infra.expressions import compile_expression
 from infra.signatures.asymmetric import Asymmetric
 from infra.signatures.body_signature import BodySignature
 from infra.signatures.errors import SchemeError
+from infra.signatures.graph_notification import GraphNotification
 from infra.signatures.hmac_template import HmacTemplate
 from infra.signatures.json_web_token import JsonWebToken
 from infra.signatures.keyed_hash import KeyedHash
@@ -35,6 +36,7 @@ _Family = (
     | type[SecretInURL]
     | type[BodySignature]
     | type[SnsMessage]
+    | type[GraphNotification]
     | type[Unsigned]
 )
 FAMILIES: Mapping[str, _Family] = {
@@ -46,6 +48,7 @@ FAMILIES: Mapping[str, _Family] = {
     "url-secret": SecretInURL,
     "body": BodySignature,
     "sns": SnsMessage,
+    "graph": GraphNotification,
     "none": Unsigned,
 }
 HANDSHAKES = frozenset(

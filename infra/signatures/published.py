@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from infra.signatures.errors import SchemeError, SignatureMalformed, SignatureMismatch
 from infra.signatures.keys import read_asymmetric_key
@@ -70,13 +71,13 @@ def _expiry(jwk: Mapping[str, Any]) -> float | None:
     return expired_at if isinstance(expired_at, int | float) else None
 
 
-def certificate_key(document: bytes, *, name_ends: str, now: datetime) -> bytes:
-    """The PEM of a certificate's public key.
-
-    The chain is not checked: the document came over TLS from the sender's own host.
+def certificate_key(document: bytes, *, name_ends: str, now: datetime, roots: bytes | None = None) -> bytes:
+    """The PEM of the public key of a document's first certificate; what follows it are those in between.
 
     Args:
         name_ends: how the subject's common name has to end.
+        roots: PEM of certificates, at one of which the chain has to end; None: the chain is not followed, for the document came
+            over TLS from the sender's own host.
 
     Raises:
         SignatureMalformed: it is no certificate.
@@ -91,7 +92,25 @@ def certificate_key(document: bytes, *, name_ends: str, now: datetime) -> bytes:
         raise SignatureMismatch("the certificate is not the sender's")
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise SignatureMismatch("the certificate is out of its time")
+    if roots is not None:
+        _follow_chain(document, roots, now)
     return pem
+
+
+def _follow_chain(document: bytes, roots: bytes, now: datetime) -> None:
+    """Return if the chain of a document's first certificate ends at one of the roots (RFC 5280, as the Web's PKI has it).
+
+    Raises:
+        SignatureMismatch: it does not.
+    """
+    try:
+        leaf, *between = x509.load_pem_x509_certificates(document)
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        (name, *_) = names.get_values_for_type(x509.DNSName)
+        store = Store(x509.load_pem_x509_certificates(roots))
+        PolicyBuilder().store(store).time(now).build_server_verifier(x509.DNSName(name)).verify(leaf, between)
+    except (VerificationError, ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm):
+        raise SignatureMismatch("the certificate's chain ends at none that is pinned") from None
 
 
 @lru_cache(maxsize=32)

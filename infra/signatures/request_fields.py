@@ -5,6 +5,7 @@
 ``{escaped}``             the body with ``\\uXXXX`` for what isn't ASCII (Meta)
 ``{box_escaped}``         the same, with backslashes doubled before (Box)
 ``{crc32}``               the body's CRC-32, in decimal (PayPal)
+``{named_headers}``       what ``X-Hook0-Signature`` lists of headers: their names, then their values (Coinbase)
 ``{form}``                names and values of a form, sorted, one after the other (Twilio)
 ``{method}``, ``{url}``   as the sender knows them
 ``{decoded_url}``         the URL with the percent signs decoded that HubSpot decodes
@@ -24,6 +25,9 @@ from infra.signatures.errors import SignatureMalformed, SignatureMismatch, Signa
 from infra.signatures.request import SignedRequest, form_fields
 
 _MOST_FORM_FIELDS = 1000
+_MOST_NAMED_HEADERS = 32
+_HOOK0 = b"x-hook0-signature"
+_HEADER_NAME = re.compile(rb"[A-Za-z0-9_-]{1,128}")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 # https://developers.hubspot.com/docs/guides/apps/authentication/validating-requests
@@ -51,6 +55,23 @@ def _box_escaped(request: SignedRequest) -> bytes:
 
 def _crc32(request: SignedRequest) -> bytes:
     return str(crc32(request.body)).encode("ascii")
+
+
+def _named_headers(request: SignedRequest) -> bytes:
+    """Hook0's rule: the names as they stand behind ``h=``, a dot, and the values of these headers with dots between them.
+
+    Source: https://docs.rs/crate/hook0-client/latest/source/src/signature.rs
+    """
+    if _HOOK0 not in request.headers:  # a request that is still to be signed
+        return b"."
+    listed = [item for item in request.headers.only(_HOOK0).split(b",") if item.startswith(b"h=")]
+    if len(listed) > 1:
+        raise SignatureMalformed("more than one list of headers in the signature's header")
+    names = listed[0][2:].split() if listed else []
+    if len(names) > _MOST_NAMED_HEADERS or not all(map(_HEADER_NAME.fullmatch, names)):
+        raise SignatureMalformed("what the signature lists are no headers, or too many")
+    values = [request.headers.only(name.lower()) for name in names]
+    return b" ".join(names) + b"." + b".".join(values)
 
 
 def _form(request: SignedRequest) -> bytes:
@@ -120,6 +141,7 @@ FIELDS: Mapping[str, Callable[[SignedRequest], bytes]] = {
     "escaped": _escaped,
     "box_escaped": _box_escaped,
     "crc32": _crc32,
+    "named_headers": _named_headers,
     "form": _form,
     "decoded_url": _decoded_url,
     "url_without_port": _url_without_port,

@@ -19,7 +19,7 @@ from infra.signatures.asymmetric import holds, make
 from infra.signatures.body_items import read_object, text_at
 from infra.signatures.encodings import DECODERS, ENCODERS
 from infra.signatures.errors import SecretMissing, SignatureMalformed, SignatureMismatch, SignatureMissing
-from infra.signatures.keys import private_key, public_key, read_identity, split_identity
+from infra.signatures.keys import pinned_roots, private_key, public_key, read_identity, split_identity
 from infra.signatures.published import certificate_key
 from infra.signatures.request import SignedRequest
 from infra.signatures.scheme import Covers, Draft, Scheme, Signed, WantedKeys
@@ -73,7 +73,7 @@ class SnsMessage(Scheme):
         return True
 
     def key(self, secret: str) -> bytes:
-        return read_identity(secret, pattern=_TOPIC)
+        return read_identity(secret, pattern=_TOPIC, roots=True)
 
     def wanted_keys(self, request: SignedRequest, keys: Sequence[bytes]) -> WantedKeys | None:
         said = read_object(request.body)
@@ -106,17 +106,19 @@ class SnsMessage(Scheme):
         for key in keys:
             identity, own = split_identity(key)
             if compare_digest(identity, topic):
-                pem = own or self._published(said, published, now)
+                pem = own or self._published(said, published, now, pinned_roots(key))
                 if holds(algorithm, public_key(pem), content, signature):
                     return
         raise SignatureMismatch("SNS did not sign this for a topic of the source", member="Signature")
 
-    def _published(self, said: dict[str, Any], published: bytes | None, now: datetime) -> bytes:
+    def _published(
+        self, said: dict[str, Any], published: bytes | None, now: datetime, roots: bytes | None
+    ) -> bytes:
         if not _CERTIFICATE.fullmatch(text_at(said, "SigningCertURL")):
             raise SignatureMalformed("the certificate stands elsewhere", member="SigningCertURL")
         if published is None:
             raise SignatureMissing("the certificate could not be had")
-        return certificate_key(published, name_ends=".amazonaws.com", now=now)
+        return certificate_key(published, name_ends=".amazonaws.com", now=now, roots=roots)
 
     def signed_content(self, request: SignedRequest) -> bytes | None:
         return self._content(read_object(request.body))

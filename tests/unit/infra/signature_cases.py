@@ -57,6 +57,10 @@ class Case:
             return "4JH86294D6297924G " + pem("rsa", generation)
         if self.provider == "google-pubsub":
             return "push@project.iam.gserviceaccount.com " + pem("rsa", generation)
+        if self.parameters["family"] == "graph":
+            return f"8e460676-ae3f-4b1e-8790-ee0fb5d6148{generation}:state-{generation} " + pem(
+                "rsa", generation
+            )
         if self.parameters["family"] == "asymmetric" or algorithm.startswith(("ES", "RS")):
             return pem(algorithm, generation)
         if self.parameters.get("key_encoding") == "base64":
@@ -85,6 +89,9 @@ def sample_body(case: Case) -> bytes:
     if case.parameters["family"] == "body" and case.parameters.get("items"):
         item: dict[str, Any] = {"NotificationRequestItem": {"eventCode": "AUTHORISATION"}}
         return json.dumps({case.parameters["items"]: [item, json.loads(json.dumps(item))]}).encode()
+    if case.parameters["family"] == "graph":
+        one = {"id": "n1", "changeType": "created", "tenantId": "t1", "encryptedContent": {"data": "…"}}
+        return json.dumps({"value": [one, {**one, "tenantId": "t2"}]}).encode()
     if case.parameters["family"] == "body":
         return json.dumps({**JSON, "signature": {"token": "t" * 50}}).encode()
     if case.parameters.get("timestamp_json"):
