@@ -6,7 +6,9 @@ HooklineError
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
@@ -70,6 +72,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
         *,
         accepted_by: str | None = None,
         parent: str | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Arrival:
         """What is to be recorded of it. For an entry that was checked.
 
@@ -77,8 +80,9 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
             entry: what live workers say of such jobs.
             accepted_by: the name of the API key.
             parent: the id of the job that asked for it.
+            headers: what its event keeps of those that it came with.
         """
-        suffix, body = new_suffix(), self.body
+        suffix, body, due = new_suffix(), self.body, self.due(now)
         return Arrival(
             event_id=EVENT + suffix,
             job_id=JOB + suffix,
@@ -86,10 +90,12 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
             type=self.type,
             received_at=now,
             body=body,
+            headers=headers,
             provider_event_id=self.idempotency_key,
             queue=self.queue or (entry.queue if entry else None) or DEFAULT_QUEUE,
             timeout=entry.timeout if entry else DEFAULT_TIMEOUT,
-            run_at=self.due(now),
+            run_at=due,
+            run_in=_delay(self.run_in) if due is not None and self.run_in is not None else None,
             ordering_key=self.ordering_key or ordering_key_of(entry, Document(headers={}, body=body)),
             callback_url=self.callback_url,
             callback_options=CallbackOptions(

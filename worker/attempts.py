@@ -11,6 +11,7 @@ from handlers.registry import Registry
 from infra.ledger.records import Claim, Failed, Outcome, Released, Retried, Settlement
 from infra.logs import bind
 from infra.metrics import Metrics
+from infra.tracing import UNTRACED, Traces
 from worker.isolation import Isolation
 from worker.routing import Routing
 
@@ -61,6 +62,7 @@ class Attempts:
         routing: Routing,
         *,
         metrics: Metrics,
+        traces: Traces = UNTRACED,
         ended: Callable[[Settlement], None],
         fault: Callable[[BaseException], None],
     ) -> None:
@@ -68,6 +70,7 @@ class Attempts:
         self._isolation = isolation
         self._routing = routing
         self._metrics = metrics
+        self._traces = traces
         self._ended = ended
         self._fault = fault
         self._running: dict[asyncio.Task[Outcome], Attempt] = {}
@@ -77,6 +80,14 @@ class Attempts:
 
     def __iter__(self) -> Iterator[Attempt]:
         return iter(list(self._running.values()))
+
+    @property
+    def in_threads(self) -> int:
+        """How many of them have a thread, or wait for one."""
+        return sum(
+            one.handler is not None and not self._isolation.can_stop(one.handler, one.claim)
+            for one in self._running.values()
+        )
 
     def describe(self, task: "asyncio.Task[Any] | None") -> dict[str, str]:
         """Whose task that is, as fields of a log's line. Safe to call from any thread."""
@@ -121,12 +132,16 @@ class Attempts:
     async def _make(self, attempt: Attempt) -> Outcome:
         """What becomes of one attempt."""
         claim, handler = attempt.claim, attempt.handler
-        with bind(job=claim.job_id, event=claim.event_id, attempt=claim.attempt):
+        with (
+            bind(job=claim.job_id, event=claim.event_id, attempt=claim.attempt),
+            self._traces.attempt(claim, attempt.name) as span,
+        ):
             outcome: Outcome
             if handler is None:
                 outcome = await self._routing.elsewhere(claim)
             else:
                 outcome = await self._isolation.run(handler, claim, canceled=attempt.is_stopped)
+            span.ended(outcome)
             if attempt.stopped:
                 # Changes nothing where the job is not ours; where it is after all, it runs again.
                 return Released()

@@ -19,6 +19,7 @@ from infra.ledger.lists import Filter, gather
 from infra.ledger.records import Claim, EventRecord, JobRecord
 from infra.routes import API_SOURCE, Routes
 from infra.submission import Submission
+from infra.tracing import UNTRACED, Traces
 from worker.files import JobFiles
 
 _PAUSES: Final = (0.1, 0.3, 0.6, 1.0, 2.0)  # seconds, while Redis is away
@@ -34,12 +35,21 @@ class LedgerServices:
         files: of the jobs.
     """
 
-    def __init__(self, ledger: Ledger, *, policy: EgressPolicy, files: JobFiles, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        policy: EgressPolicy,
+        files: JobFiles,
+        clock: Clock,
+        traces: Traces = UNTRACED,
+    ) -> None:
         self._ledger = ledger
         self._routes = Routes(ledger.workers)
         self._policy = policy
         self._files = files
         self._clock = clock
+        self._traces = traces
 
     async def kept(self, claim: Claim) -> Mapping[str, str]:
         return await _confirmed(lambda: self._ledger.steps.kept(claim.job_id))
@@ -58,7 +68,8 @@ class LedgerServices:
         if entry is None and self._routes.any_worker:
             raise CallRefused(f"no worker has a handler for ({API_SOURCE!r}, {submission.type!r})")
         keyed = replace(submission, idempotency_key=key)
-        arrival = keyed.arrival(entry, self._clock.now(), parent=claim.job_id)
+        along = self._traces.handed_on(claim)
+        arrival = keyed.arrival(entry, self._clock.now(), parent=claim.job_id, headers=along)
         (receipt,) = await _confirmed(lambda: self._ledger.events.accept([arrival]))
         return receipt.job_id
 

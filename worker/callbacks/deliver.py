@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from infra.clock import Clock
 from infra.ledger.records import CallbackAttempt, Delivery, DueCallback
+from infra.tracing import UNTRACED, Traces
 from worker.callbacks.payload import outcome_message
 from worker.callbacks.post import Post, unsent
 from worker.callbacks.receivers import Result
@@ -42,12 +43,14 @@ class Sender:
         schedule: tuple[timedelta, ...],
         jitter: Callable[[], float],
         status_url: Callable[[str], str | None],
+        traces: Traces = UNTRACED,
     ) -> None:
         self._post = post
         self._clock = clock
         self._schedule = schedule
         self._jitter = jitter
         self._status_url = status_url
+        self._traces = traces
 
     async def send(self, due: DueCallback) -> Sent:
         """POST it once. Whatever goes wrong is in the answer; only a cancellation is raised."""
@@ -76,6 +79,7 @@ class Sender:
             reason=decision.reason,
             sent=outcome.result is not Result.UNSENT,
         )
+        self._traces.called(delivery)
         return Sent(delivery, outcome.result, pause=decision.wait if decision.exact else None)
 
     async def aclose(self) -> None:
@@ -91,6 +95,8 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - one callback's fault must not stop the others
             _log.error("callback %s could not be written: %s", due.id, type(error).__name__)
             return unsent(f"it could not be sent ({type(error).__name__})"), ""
+        if along := self._traces.sending(due):
+            message = replace(message, headers={**message.headers, **along})
         return await self._post(message, url=due.url, source=due.job.source, message_id=due.id, at=at)
 
     def _wait(self, decision: Decision) -> timedelta | None:

@@ -62,7 +62,8 @@ class Outbox:
         attempt_limit: timedelta,
         look_every: timedelta,
     ) -> None:
-        self._ledger = ledger
+        self._callbacks = ledger.callbacks.dedicated()
+        self._pausing = ledger.pausing
         self._sends = sends
         self._receivers = receivers
         self._lanes = Lanes(receivers)
@@ -124,6 +125,10 @@ class Outbox:
             await self._pause(wait)
         await self._close()
 
+    async def aclose(self) -> None:
+        """Close the connection to the ledger."""
+        await self._callbacks.aclose()
+
     async def _finish_turn(self) -> None:
         """Let a turn end that `run` was cancelled in: what it takes is held for us, and nobody else would send it for a while."""
         if self._turning is not None:
@@ -144,7 +149,7 @@ class Outbox:
             return self._look_every
         begun_at = asyncio.get_running_loop().time()
         self._sequence += 1
-        due, wait = await self._ledger.callbacks.due(
+        due, wait = await self._callbacks.due(
             self._sender, sequence=self._sequence, most=BATCH, hold=self._hold
         )
         until = begun_at + (_MARGIN - _TO_RECORD).total_seconds()
@@ -164,7 +169,7 @@ class Outbox:
         if now - self._looked_at < _LOOK_AROUND:
             return
         self._looked_at = now
-        workers, throttled = await self._ledger.callbacks.neighbours()
+        workers, throttled = await self._callbacks.neighbours()
         self._receivers.share(workers)
         for host in throttled:
             self._receivers.throttle(host, now)
@@ -215,7 +220,7 @@ class Outbox:
     async def _record(self) -> None:
         while self._sent:
             batch = self._sent[:BATCH]
-            paused = await self._ledger.callbacks.record(batch)
+            paused = await self._callbacks.record(batch)
             del self._sent[: len(batch)]
             for url in paused:
                 receiver = {"receiver": receiver_id(url)}
@@ -226,14 +231,14 @@ class Outbox:
     async def _withdraw(self, url: str) -> None:
         """Have the ledger look at what waits for a receiver that is paused; else that falls due by and by."""
         try:
-            await self._ledger.pausing.withdraw(url)
+            await self._pausing.withdraw(url)
         except LedgerError as error:
             log.error("callbacks could not be withdrawn: %s", error, extra={"receiver": receiver_id(url)})
 
     async def _give_back(self, wait: timedelta) -> None:
         """Let the ledger have what the lanes let go; where it can't be told, that falls due when the hold ends."""
         let_go, self._lanes.let_go = self._lanes.let_go, []
-        await self._ledger.callbacks.postpone(let_go, wait)
+        await self._callbacks.postpone(let_go, wait)
 
     async def _pause(self, wait: timedelta) -> None:
         try:
