@@ -1,6 +1,6 @@
 """The experiments, as tables: rounds in which every contender has its turn, medians, and ratios within a round."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -112,18 +112,23 @@ class Bench:
             contender.name: self._try(contender.name, partial(latency.pick_up, contender, count))
             for contender in self._contenders("noop")
         }
-        rows = [
-            [name, *(["failed", ""] if delay is None else [f"{delay.p50:.2f}", f"{delay.p99:.2f}"])]
-            for name, delay in picked.items()
-        ]
-        back = self._try("Hookline, called back", partial(latency.called_back, count))
-        around = [] if back is None else [["POST → handler → callback", f"{back.p50:.2f}", f"{back.p99:.2f}"]]
-        delays = picked | {"called back": back}
+        around = {
+            "POST → handler → callback": self._try(
+                "Hookline, called back", partial(latency.called_back, count)
+            ),
+            "the same, bare": self._try("bare processes, called back", partial(latency.bare, count)),
+        }
+        delays = picked | around
         raw = {name: delay and asdict(delay) for name, delay in delays.items()}
         columns = ("", "p50 ms", "p99 ms")
         return [
-            Table("Enqueued → first line of the handler, idle", columns, rows, "p50 ≤ 2 ms, p99 ≤ 10 ms"),
-            Table("Web, worker, receiver, idle", columns, around, "p50 ≤ 8 ms"),
+            Table(
+                "Enqueued → first line of the handler, idle",
+                columns,
+                _percentiles(picked),
+                "p50 ≤ 2 ms, p99 ≤ 10 ms",
+            ),
+            Table("Web, worker, receiver, idle", columns, _percentiles(around), "p50 ≤ 8 ms"),
         ], raw
 
     def updates_reach(self) -> tuple[list[Table], Any]:
@@ -299,14 +304,13 @@ class Bench:
     def _pages(self) -> tuple[list[Table], Any]:
         """Out of few and out of many: the same."""
         rows, raw = [], {}
-        for events in (1_000, self.sizes.events):
+        for events in sorted({20_000, self.sizes.events}):
             self._say(f"filling a server: {events:,} events")
-            with engine.filled(HOOKLINE, finished=events, scheduled=0) as place:
-                for query in reading.QUERIES:
-                    delay = self._try(f"{query} of {events:,}", partial(reading.page, place, query))
-                    raw[f"{query} of {events}"] = delay and asdict(delay)
-                    shown = ["failed", ""] if delay is None else [f"{delay.p50:.2f}", f"{delay.p99:.2f}"]
-                    rows.append([f"`GET {query}`", f"{events:,}", *shown])
+            with reading.stocked(events) as place:
+                found = self._try(f"pages out of {events:,}", partial(reading.pages, place)) or {}
+            for query, delay in found.items():
+                raw[f"{query} of {events}"] = asdict(delay)
+                rows.append([f"`GET {query}`", f"{events:,}", f"{delay.p50:.2f}", f"{delay.p99:.2f}"])
         columns = ("", "events", "p50 ms", "p99 ms")
         return [Table("A page of 50", columns, rows, "≤ 20 ms out of a million")], raw
 
@@ -371,6 +375,13 @@ def _ratio(rounds: dict[str, list[_Measured | None]], name: str, rate: Callable[
 
 def _times(value: float | None, of: float | None) -> str:
     return "" if value is None or of is None else f"{value / of:.2f} x"
+
+
+def _percentiles(delays: Mapping[str, latency.Delay | None]) -> list[list[str]]:
+    return [
+        [name, *(["failed", ""] if delay is None else [f"{delay.p50:.2f}", f"{delay.p99:.2f}"])]
+        for name, delay in delays.items()
+    ]
 
 
 def _number(value: float | None) -> str:

@@ -85,6 +85,11 @@ class Process:
         pages = Path(f"/proc/{self._child.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def cpu_seconds(self) -> float:
+        """What it has used of a core so far (Linux only)."""
+        used = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
+
     def last_words(self) -> str:
         """The end of its log."""
         lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]

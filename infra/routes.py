@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from itertools import chain
+from typing import Protocol
 
 from infra.bounds import short_id
 from infra.expressions import Document, Expression, ExpressionError, compile_expression
-from infra.ledger import LedgerError, Workers
+from infra.ledger import LedgerError
 from infra.ledger.records import HandlerEntry
+from infra.ledger.workers import Told
 from infra.tasks import end
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,17 @@ def ordering_key_of(entry: HandlerEntry | None, document: Document) -> str | Non
     return None if found is None else short_id(found)
 
 
+class Manifests(Protocol):
+    """Where the manifests are read: a ledger's `Workers`, or those of several."""
+
+    async def told(self) -> Told:
+        """What workers handle.
+
+        Raises:
+            LedgerError: it can't be read.
+        """
+
+
 class Routes:
     """The manifests, looked at again every two seconds while somebody asks, without making them wait.
 
@@ -57,7 +70,7 @@ class Routes:
         monotonic: seconds from any start.
     """
 
-    def __init__(self, workers: Workers, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, workers: Manifests, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._workers = workers
         self._monotonic = monotonic
         self._live: _Table = {}

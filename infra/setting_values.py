@@ -10,6 +10,7 @@ from typing import Literal, cast
 
 from infra.durations import parse_duration
 from infra.rates import parse_rate
+from infra.shards import MOST_SHARDS
 
 Network = IPv4Network | IPv6Network
 Scope = Literal["read", "submit", "operate"]
@@ -29,6 +30,20 @@ class ApiKey:
 def text(value: str) -> str:
     """As it is."""
     return value
+
+
+def shards(value: str) -> tuple[str, ...]:
+    """Addresses with white space between them: two or more, none of them twice; empty: none.
+
+    >>> shards("redis://one redis://two")
+    ('redis://one', 'redis://two')
+    """
+    found = tuple(value.split())
+    if found and (not 2 <= len(found) <= MOST_SHARDS or len(set(found)) < len(found)):
+        raise ValueError(
+            f"needs 2 to {MOST_SHARDS} addresses with white space between them, none of them twice"
+        )
+    return found
 
 
 def names(value: str) -> tuple[str, ...]:
@@ -161,6 +176,43 @@ def console_users(value: str) -> tuple[ConsoleUser, ...]:
     if len(users) < len(found) or len({user.name for user in users}) < len(users):
         raise ValueError("needs name:viewer:$argon2… or name:operator:$argon2… entries, each name once")
     return tuple(users)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRule:
+    """Whom an identity provider's word lets in: whose claim has that value, or has it among its values.
+
+    Args:
+        claim: ``email``, ``domain`` (of the e-mail), or a claim's name.
+    """
+
+    claim: str
+    value: str
+
+
+_CLAIM = re.compile(r"([^\s=,]{1,128})=([^,]{1,256})")
+_DOMAIN = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+"
+_EMAIL = re.compile(rf"[^\s@=,]{{1,64}}@{_DOMAIN}", re.ASCII)
+_EMAILS_OF = re.compile(rf"@({_DOMAIN})", re.ASCII)
+
+
+def claim_rules(value: str) -> tuple[ClaimRule, ...]:
+    """``ada@example.com``, ``@example.com`` and ``claim=value`` entries.
+
+    >>> [rule.claim for rule in claim_rules("Ada@example.com,@example.com,groups=on call")]
+    ['email', 'domain', 'groups']
+    """
+    rules = []
+    for entry in optional_list(value):
+        if found := _CLAIM.fullmatch(entry):
+            rules.append(ClaimRule(found[1], found[2]))
+        elif found := _EMAILS_OF.fullmatch(entry.lower()):
+            rules.append(ClaimRule("domain", found[1]))
+        elif _EMAIL.fullmatch(entry.lower()):
+            rules.append(ClaimRule("email", entry.lower()))
+        else:
+            raise ValueError("needs entries such as ada@example.com, @example.com or groups=operators")
+    return tuple(rules)
 
 
 def password(value: str) -> str:

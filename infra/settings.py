@@ -13,6 +13,7 @@ from typing import Any, Literal
 from infra import setting_values as values
 from infra.durations import parse_durations
 from infra.errors import HooklineError
+from infra.shards import MOST_SHARDS
 
 
 class SettingsError(HooklineError):
@@ -53,6 +54,19 @@ class Settings:
         "Redis ≥ 7.0 or Valkey ≥ 7.2: redis://, rediss://, unix://, sentinel://",
         secret=True,
     )
+    shards: tuple[str, ...] = setting(
+        "HOOKLINE_SHARDS",
+        values.shards,
+        "",
+        "for web alone: several such addresses, with white space between them; events are spread over them",
+        secret=True,
+    )
+    shards_before: int = setting(
+        "HOOKLINE_SHARDS_BEFORE",
+        values.whole(0, MOST_SHARDS - 1),
+        "0",
+        "how many of them there were until lately: an id that moved is asked for where it was; 0: it need not be",
+    )
     host: str = setting("HOST", values.text, "", "address to listen on; empty: every address, IPv4 and IPv6")
     port: int = setting("PORT", values.whole(0, 65535), "8000", "port to listen on; 0: any free one")
     client_header: str | None = setting(
@@ -88,7 +102,7 @@ class Settings:
         "HOOKLINE_CONSOLE_PASSWORD",
         values.password,
         None,
-        "opens the console to one operator, whose name is operator; at least 12 characters; none, and no users: there is no console; made in dev",
+        "opens the console to one operator, whose name is operator; at least 12 characters; none, no users and no issuer: there is no console; made in dev",
         secret=True,
     )
     console_users: tuple[values.ConsoleUser, ...] = setting(
@@ -109,6 +123,43 @@ class Settings:
         values.choice("payloads", "records"),
         "payloads",
         "records: the console shows viewers no payload, header, result or answer",
+    )
+    console_oidc_issuer: str | None = setting(
+        "HOOKLINE_CONSOLE_OIDC_ISSUER",
+        values.url,
+        None,
+        "people sign in to the console there too, by OpenID Connect: the provider's issuer, letter by letter",
+    )
+    console_oidc_client_id: str | None = setting(
+        "HOOKLINE_CONSOLE_OIDC_CLIENT_ID", values.text, None, "what the provider knows us by"
+    )
+    console_oidc_client_secret: str | None = setting(
+        "HOOKLINE_CONSOLE_OIDC_CLIENT_SECRET",
+        values.text,
+        None,
+        "the secret that it gave us; not set: a public client, by PKCE alone",
+        secret=True,
+    )
+    console_oidc_operators: tuple[values.ClaimRule, ...] = setting(
+        "HOOKLINE_CONSOLE_OIDC_OPERATORS",
+        values.claim_rules,
+        "",
+        "who of those whom it knows is an operator: ada@example.com, @example.com or claim=value, comma-separated",
+    )
+    console_oidc_viewers: tuple[values.ClaimRule, ...] = setting(
+        "HOOKLINE_CONSOLE_OIDC_VIEWERS", values.claim_rules, "", "who else may look, likewise"
+    )
+    console_oidc_scopes: tuple[str, ...] = setting(
+        "HOOKLINE_CONSOLE_OIDC_SCOPES",
+        values.names,
+        "openid,email,profile",
+        "what is asked for; a provider may want groups too",
+    )
+    console_oidc_allow: tuple[values.Network, ...] = setting(
+        "HOOKLINE_CONSOLE_OIDC_ALLOW",
+        values.networks,
+        "",
+        "addresses or networks at which it is called whatever they are, by http too: for a provider in the inner network",
     )
     sources_file: str = setting(
         "HOOKLINE_SOURCES", values.text, "sources.toml", "the sources' file; may be missing"
@@ -224,6 +275,12 @@ class Settings:
         values.duration(timedelta(seconds=1)),
         "30d",
         "given-up records are kept for so long",
+    )
+    archive: str | None = setting(
+        "HOOKLINE_ARCHIVE",
+        values.text,
+        None,
+        "what is past retention is written there before it goes: a directory, or s3://bucket/prefix; not set: it goes",
     )
     files: str | None = setting(
         "HOOKLINE_FILES",
@@ -353,6 +410,12 @@ class Settings:
         values.choice("json", "console"),
         "json",
         "one JSON line an event, or lines for people; console in dev",
+    )
+    traces: Literal["off", "otlp"] = setting(
+        "HOOKLINE_TRACES",
+        values.choice("off", "otlp"),
+        "off",
+        "otlp: spans go to a collector, where the OTEL_… variables say; needs the extra otel (docs/tracing.md)",
     )
 
     @classmethod

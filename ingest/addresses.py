@@ -17,6 +17,7 @@ from ingest.api.jwks import PublicKeys
 from ingest.api.lists import ListCallbacks, ListEvents, ListJobs
 from ingest.api.metrics import ReadMetrics
 from ingest.api.openapi import ReadDescription, ReadDocs
+from ingest.api.pauses import pause_routes
 from ingest.api.queues import ReadQueues
 from ingest.api.readiness import Readiness
 from ingest.api.receivers import ListReceivers, PauseReceiver, ResumeReceiver
@@ -47,7 +48,7 @@ def addresses(parts: Parts) -> list[Route | WebSocketRoute]:
     )
     list_jobs = ListJobs(keys=keys, lists=ledger.lists, clock=clock)
     read_batch = ReadBatch(
-        keys=keys, batches=ledger.batches, links=parts.links, pages=parts.pages, clock=clock
+        keys=keys, batches=parts.intake.batches, links=parts.links, pages=parts.pages, clock=clock
     )
     start_replay = StartReplay(keys=keys, replays=ledger.replays, clock=clock, queue=lane_of(settings.queues))
     replay_event = ReplayEvent(parts.rerun, keys=keys, receipts=parts.receipts, max_body=settings.max_body)
@@ -59,8 +60,9 @@ def addresses(parts: Parts) -> list[Route | WebSocketRoute]:
         clock=clock,
     )
     redeliver_callback = RedeliverCallback(keys=keys, callbacks=ledger.callbacks, reading=ledger.reading)
+    receive = _receive(parts)
     return [
-        Route("/hooks/{source}", _receive(parts)),
+        Route("/hooks/{source}", receive),
         Route("/jobs", Methods(list_jobs, _submit_jobs(parts))),
         Route("/jobs/{id}", _read_job(parts)),
         Route("/jobs/{id}/cancel", CancelJob(ledger.jobs, keys=keys, reading=ledger.reading, routes=routes)),
@@ -84,10 +86,11 @@ def addresses(parts: Parts) -> list[Route | WebSocketRoute]:
         Route("/receivers/{id}/pause", PauseReceiver(keys, ledger.receivers, ledger.pausing)),
         Route("/receivers/{id}/resume", ResumeReceiver(keys, ledger.receivers, ledger.pausing)),
         Route("/queues", ReadQueues(keys=keys, measures=ledger.measures, overview=ledger.overview)),
+        *pause_routes(keys, ledger.desk, ledger.pauses, header=settings.client_header),
         Route("/sources/{name}/diagnose", DiagnoseSource(keys=keys, refused=parts.refused, sources=parts.sources)),
         Route("/files", UploadFile(keys=keys, store=parts.files, settings=settings, clock=clock)),
         Route("/artifacts/{job}/{name}", LoadArtifact(store=parts.files, links=artifact_links)),
-        *console_routes(parts),
+        *console_routes(parts, receive),
         Route("/assets/{digest}/{name}", parts.assets),
         Route("/favicon.ico", Favicon(parts.assets)),
         Route("/openapi.json", ReadDescription()),
@@ -102,15 +105,16 @@ def addresses(parts: Parts) -> list[Route | WebSocketRoute]:
 def _receive(parts: Parts) -> Receive:
     return Receive(
         parts.sources,
-        recorder=parts.recorder,
-        routes=parts.routes,
-        receipts=parts.receipts,
+        recorder=parts.intake.recorder,
+        routes=parts.intake.routes,
+        receipts=parts.intake.receipts,
         policy=parts.policy,
         published_keys=parts.published_keys,
         replies=Replies(parts.fetcher, secret_keys=parts.settings.secret_keys or ()),
         refused=parts.refused,
         throttle=Throttle(parts.ledger.admissions),
         metrics=parts.metrics,
+        traces=parts.traces,
         public_url=parts.settings.public_url,
         clock=parts.clock,
     )
@@ -119,12 +123,13 @@ def _receive(parts: Parts) -> Receive:
 def _submit_jobs(parts: Parts) -> SubmitJobs:
     return SubmitJobs(
         keys=parts.keys,
-        recorder=parts.recorder,
-        batches=parts.ledger.batches,
-        routes=parts.routes,
-        receipts=parts.receipts,
+        recorder=parts.intake.recorder,
+        batches=parts.intake.batches,
+        routes=parts.intake.routes,
+        receipts=parts.intake.receipts,
         policy=parts.policy,
         metrics=parts.metrics,
+        traces=parts.traces,
         clock=parts.clock,
         max_body=parts.settings.max_body,
     )
@@ -134,6 +139,7 @@ def _read_job(parts: Parts) -> ReadJob:
     return ReadJob(
         keys=parts.keys,
         glances=parts.glances,
+        reading=parts.ledger.reading,
         watch=parts.watch,
         routes=parts.routes,
         estimates=parts.estimates,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import httpx
 from redis.asyncio import Redis
 
 from infra.clock import Clock, SystemClock
@@ -15,6 +16,10 @@ from infra.metrics import Metrics, Publisher
 from infra.routes import Routes
 from infra.settings import Settings
 from infra.signatures import Fetcher, HTTPFetcher, PublishedKeys
+from infra.tracing import UNTRACED, Traces
+from ingest.api.batches import KeptBatches
+from ingest.console.people import People
+from ingest.console.provider import Provider
 from ingest.estimates import Estimates
 from ingest.glances import LANES as GLANCES
 from ingest.glances import Glances
@@ -23,13 +28,25 @@ from ingest.live.hub import Hub
 from ingest.live.watch import Watch
 from ingest.pages.renderer import Assets, Pages
 from ingest.receipts import Receipts
-from ingest.recorder import BATCH, LANES, SLOW_BATCH, SLOW_LANES, Recorder
+from ingest.receiver_checks import CheckReceiver, ReceiverChecks
+from ingest.recorder import BATCH, LANES, SLOW_BATCH, SLOW_LANES, Recorder, Recording
 from ingest.refusals import RefusedRequests
 from ingest.rerun import Rerun
+from ingest.secrets_seen import SecretsSeen
 from ingest.sources import Sources
 
 if TYPE_CHECKING:
     from infra.files.store import FileStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What new events go through; where there are several shards, all of them share one (`ingest.shards`)."""
+
+    recorder: Recording
+    routes: Routes
+    receipts: Receipts
+    batches: KeptBatches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +64,7 @@ class Parts:
     keys: Keys
     ledger: Ledger
     recorder: Recorder
+    intake: Intake
     routes: Routes
     hub: Hub
     watch: Watch
@@ -56,7 +74,11 @@ class Parts:
     rerun: Rerun
     refused: RefusedRequests
     published_keys: PublishedKeys
+    provider: Provider | None
+    secrets_seen: SecretsSeen
+    receiver_checks: ReceiverChecks
     metrics: Metrics
+    traces: Traces
     publisher: Publisher
     assets: Assets
     pages: Pages
@@ -71,8 +93,11 @@ def assemble(
     files: "FileStore | None" = None,
     in_memory: bool = False,
     fsync: Fsync = Fsync.NOTHING,
+    traces: Traces = UNTRACED,
     clock: Clock | None = None,
     fetcher: Fetcher | None = None,
+    connect_provider: Callable[[], httpx.AsyncClient] | None = None,
+    check_receiver: CheckReceiver | None = None,
 ) -> Parts:
     """Make the parts. Nothing connects yet.
 
@@ -82,12 +107,16 @@ def assemble(
         files: where uploads and artifacts are kept; None: nowhere.
         in_memory: Redis lives in this process.
         fsync: what 2xx waits for.
+        traces: what is told of what arrives.
         clock: the machine's when left out.
         fetcher: gets the keys that senders publish, and calls where they want to be called once; over the guarded
             transport when left out.
+        connect_provider: makes a client that calls the identity provider; over the guarded transport when left out.
+        check_receiver: what the console's operators have receivers checked by; None: nothing.
 
     Raises:
         ValueError: there is no secret key.
+        SettingsError: something that the identity provider needs is missing.
     """
     clock = SystemClock() if clock is None else clock
     if fetcher is None:
@@ -100,6 +129,7 @@ def assemble(
     routes = Routes(ledger.workers)
     hub = Hub(ledger.live, connect_waiting())
     watch = Watch(ledger.reading, hub)
+    receipts = Receipts(watch, routes, links)
     metrics = Metrics()
     assets = Assets()
     return Parts(
@@ -114,16 +144,21 @@ def assemble(
         keys=Keys(settings.api_keys, links),
         ledger=ledger,
         recorder=recorder,
+        intake=Intake(recorder=recorder, routes=routes, receipts=receipts, batches=ledger.batches),
         routes=routes,
         hub=hub,
         watch=watch,
         glances=Glances([ledger.reading.dedicated() for _ in range(GLANCES)]),
         estimates=Estimates(ledger.durations),
-        receipts=Receipts(ledger.reading, watch, routes, links),
+        receipts=receipts,
         rerun=Rerun(ledger.steering, recorder=recorder, routes=routes, clock=clock),
         refused=RefusedRequests(ledger.refusals, sources, settings, clock),
         published_keys=PublishedKeys(fetcher, clock),
+        provider=Provider.of(settings, clock=clock, connect=connect_provider),
+        secrets_seen=SecretsSeen(ledger.secret_ages, sources, wanted=bool(People(settings))),
+        receiver_checks=ReceiverChecks(ledger.grades, check_receiver),
         metrics=metrics,
+        traces=traces,
         publisher=Publisher(metrics, ledger.measures),
         assets=assets,
         pages=Pages(assets),

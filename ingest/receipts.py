@@ -8,13 +8,13 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.types import Receive
 
-from infra.ledger import LedgerError, Reading
+from infra.ledger import LedgerError
 from infra.ledger.records import TERMINAL_STATUSES, Receipt
 from infra.links import Links
 from infra.routes import Routes
 from infra.signatures import Headers
 from ingest.intake import while_connected
-from ingest.live.watch import Watch
+from ingest.live.watch import Watching
 from ingest.replies import json_reply
 from ingest.views import job_view
 
@@ -46,8 +46,7 @@ def batch_reply(receipts: Sequence[Receipt]) -> Response:
 class Receipts:
     """Makes those answers."""
 
-    def __init__(self, reading: Reading, watch: Watch, routes: Routes, links: Links) -> None:
-        self._reading = reading
+    def __init__(self, watch: Watching, routes: Routes, links: Links) -> None:
         self._watch = watch
         self._routes = routes
         self._links = links
@@ -116,7 +115,7 @@ class Receipts:
         """Where the first event's job stands by now, if that can be had quickly."""
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                job = await self._reading.job(receipt.job_id)
+                job = await self._watch.job(receipt.job_id)
         except (LedgerError, TimeoutError):
             job = None
         return receipt.status if job is None else job.status

@@ -8,6 +8,7 @@ is answered instead (`ingest.handshakes`); that is where GET comes in.
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from time import perf_counter
 
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from infra.metrics import Metrics
 from infra.routes import Routes
 from infra.signatures import Headers, PublishedKeys, SignatureError, SignedRequest
 from infra.strict_json import StrictJSONError
+from infra.tracing import Traces
 from ingest.arrivals import arrival_of, type_of
 from ingest.batches import AT_ONCE, MOST_EVENTS, events_of
 from ingest.handshake_replies import Replies
@@ -37,7 +39,7 @@ from ingest.problems import (
     Problem,
 )
 from ingest.receipts import Receipts, batch_reply, preferred_wait
-from ingest.recorder import Recorder
+from ingest.recorder import Recording
 from ingest.refusals import RefusedRequests
 from ingest.sources import Source, Sources
 from ingest.throttle import Throttle
@@ -60,7 +62,7 @@ class Receive:
         self,
         sources: Sources,
         *,
-        recorder: Recorder,
+        recorder: Recording,
         routes: Routes,
         receipts: Receipts,
         policy: EgressPolicy,
@@ -69,6 +71,7 @@ class Receive:
         refused: RefusedRequests,
         throttle: Throttle,
         metrics: Metrics,
+        traces: Traces,
         public_url: str | None,
         clock: Clock,
     ) -> None:
@@ -82,6 +85,7 @@ class Receive:
         self._refused = refused
         self._throttle = throttle
         self._metrics = metrics
+        self._traces = traces
         self._public_url = public_url
         self._clock = clock
 
@@ -106,7 +110,8 @@ class Receive:
             body=await read_body(scope, receive, limit=source.max_body),
         )
         document = Document(headers=request.headers, body=request.body)
-        refusal = await self._refusal(source, request)
+        now = self._clock.now()
+        refusal = await self._refusal(source, request, now)
         if source.handshakes is not None:
             answer = _answer_to(source.handshakes, request, document, verified=refusal is None)
             if answer is not None:
@@ -119,9 +124,9 @@ class Receive:
         _check_json(source, document)
         bodies = None if source.batch is None else events_of(source.batch, document)
         if bodies is not None:
-            receipts = await self._record_batch(source, request, bodies)
+            receipts = await self._record_batch(source, request, bodies, begun=begun, now=now)
         else:
-            receipts = await self._record([await self._arrival(source, request, document)])
+            receipts = await self._record([await self._arrival(source, request, document, now)], begun=begun)
         self._metrics.accepted(source.name, receipts, perf_counter() - begun)
         if source.handshakes is not None and source.handshakes.acknowledgement is not None:
             return source.handshakes.acknowledgement.reply()
@@ -133,7 +138,7 @@ class Receive:
         wait = preferred_wait(request.headers) if trusted else 0
         return await self._receipts.answer(receipt, receive, wait=wait, linked=trusted)
 
-    async def _refusal(self, source: Source, request: SignedRequest) -> Problem | None:
+    async def _refusal(self, source: Source, request: SignedRequest, now: datetime) -> Problem | None:
         """None if a secret of the source vouches for the request; else 401, one for every fault, or 405."""
         if request.method != "POST":
             return Problem.method_not_allowed("POST")
@@ -141,17 +146,24 @@ class Receive:
         try:
             if source.scheme.needs_published_keys:
                 published = await self._published_keys.for_request(source.scheme, request, source.secrets)
-            source.verify(request, self._clock.now(), published)
+            source.verify(request, now, published)
         except SignatureError as error:
             return _invalid(error)
         return None
 
     async def _arrival(
-        self, source: Source, request: SignedRequest, document: Document, place: int | None = None
+        self,
+        source: Source,
+        request: SignedRequest,
+        document: Document,
+        now: datetime,
+        *,
+        place: int | None = None,
     ) -> Arrival:
         """What is to be recorded of an event.
 
         Args:
+            now: when its request was whole.
             place: of the event in a body of several.
         """
         type_ = type_of(source, document)
@@ -162,12 +174,15 @@ class Receive:
             type=type_,
             entry=await self._routes.find(source.name, type_),
             policy=self._policy,
-            received_at=self._clock.now(),
+            received_at=now,
             place=place,
         )
 
-    async def _record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+    async def _record(self, arrivals: Sequence[Arrival], *, begun: float) -> list[Receipt]:
         """Store the events and queue their jobs, in one step, or promise nothing.
+
+        Args:
+            begun: when their request did.
 
         Raises:
             Problem: 503.
@@ -176,6 +191,7 @@ class Receive:
             receipts = await self._recorder.record(arrivals)
         except LedgerError as error:
             raise Problem(NOT_RECORDED, "Send it again, with the same id.") from error
+        self._traces.received(arrivals, receipts, perf_counter() - begun)
         if log.isEnabledFor(logging.DEBUG):
             for arrival, receipt in zip(arrivals, receipts, strict=True):
                 ids = {"source": arrival.source, "event": receipt.event_id, "job": receipt.job_id}
@@ -185,7 +201,13 @@ class Receive:
         return receipts
 
     async def _record_batch(
-        self, source: Source, request: SignedRequest, bodies: Sequence[bytes]
+        self,
+        source: Source,
+        request: SignedRequest,
+        bodies: Sequence[bytes],
+        *,
+        begun: float,
+        now: datetime,
     ) -> list[Receipt]:
         """The same for each event of a body; in several steps where there are more than one takes.
 
@@ -199,10 +221,15 @@ class Receive:
             receipts += await self._record(
                 [
                     await self._arrival(
-                        source, request, Document(headers=request.headers, body=body), place=first + index
+                        source,
+                        request,
+                        Document(headers=request.headers, body=body),
+                        now,
+                        place=first + index,
                     )
                     for index, body in enumerate(bodies[first : first + AT_ONCE])
-                ]
+                ],
+                begun=begun,
             )
         return receipts
 

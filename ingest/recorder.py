@@ -5,7 +5,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from infra.ledger import Events, LedgerError
 from infra.ledger.records import Arrival, Receipt
@@ -17,6 +17,17 @@ SLOW_LANES: Final = 32  # where an answer takes up to a second
 SLOW_BATCH: Final = 100
 
 _LOOKS: Final = 10  # at who has waited too long, within one patience
+
+
+class Recording(Protocol):
+    """What new events go through: a ledger's `Recorder`, or those of several."""
+
+    async def record(self, arrivals: Sequence[Arrival]) -> list[Receipt]:
+        """Record the events of one request, and return once they are stored.
+
+        Raises:
+            LedgerError: not confirmed.
+        """
 
 
 class _Waiting(NamedTuple):

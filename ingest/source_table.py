@@ -62,6 +62,7 @@ KEYS = (
         "rate",
         "tag",
         "wait_key",
+        "spread_by",
         "handshake",
         "verify_token",
     }

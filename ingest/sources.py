@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -45,6 +46,7 @@ class Source:
         body: ``json``: always strict JSON; ``any``: only where the content type says JSON.
         event_id: the provider's id of an event; `identify` says what deduplication goes by.
         wait_key: what handlers wait for an event by, besides its id.
+        spread_by: what keeps events together on one shard, instead of spreading them by their ids.
         callback_url: where to read it; only from what the scheme covers, which is checked when the table is loaded.
         callback_secrets: ``whsec_…``, newest first; empty: those of ``HOOKLINE_CALLBACK_SECRET`` sign.
         handshakes: what the provider asks beside its events; None: nothing.
@@ -62,6 +64,7 @@ class Source:
     event_id: Expression | None = None
     event_type: Expression | None = None
     wait_key: Expression | None = None
+    spread_by: Expression | None = None
     callback_url: Expression | None = field(default=None, repr=False)
     callback_secrets: tuple[str, ...] = field(default=(), repr=False)
     callback_options: CallbackOptions = AS_USUAL
@@ -82,8 +85,7 @@ class Source:
 
     def must_be_json(self, content_type: str) -> bool:
         """Whether a body that isn't strict JSON is refused."""
-        media_type = content_type.partition(";")[0].strip().lower()
-        return self.body == "json" or media_type == "application/json" or media_type.endswith("+json")
+        return self.body == "json" or _says_json(content_type)
 
     def identify(self, request: SignedRequest, document: Document, *, place: int | None = None) -> str | None:
         """What deduplication goes by: the provider's id, else a hash of the signed content, else None.
@@ -146,6 +148,12 @@ class Sources:
         )
 
 
+@lru_cache(maxsize=64)
+def _says_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
 def _tolerance(scheme: Scheme) -> timedelta:
     """How far a signed moment may be from our clock, whichever way is the longer."""
     if not scheme.has_timestamp:
@@ -205,6 +213,7 @@ def _build(row: Row, settings: Settings, environ: Mapping[str, str], read_file: 
         event_id=_event_id(row, provider, scheme),
         event_type=_expression(row, "event_type", _of_one(provider, "event_type")),
         wait_key=_varying(row, "wait_key", ()),
+        spread_by=_expression(row, "spread_by", ()),
         callback_url=_callback_url(row, scheme),
         callback_secrets=callback_secrets,
         callback_options=_callback_options(row),
@@ -287,7 +296,7 @@ def _callback_options(row: Row) -> CallbackOptions:
 
 def _reads_json(row: Row) -> bool:
     """Whether the operator expects JSON, by an expression of their own, and forms by none."""
-    keys = ("event_id", "event_type", "wait_key", "callback_url")
+    keys = ("event_id", "event_type", "wait_key", "spread_by", "callback_url")
     expressions = [found for key in keys if (found := _expression(row, key, ())) is not None]
     locations = frozenset[Location]().union(*(expression.locations for expression in expressions))
     return "json" in locations and "form" not in locations

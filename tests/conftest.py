@@ -32,6 +32,7 @@ BESIDE_RECORDS = (
     keys.METRICS,
     keys.MEASURED,
     keys.PULSE,
+    keys.SECRETS,
 )  # what requests leave beside events and jobs
 IN_CI = bool(os.environ.get("CI"))
 

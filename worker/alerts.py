@@ -31,7 +31,7 @@ _HOUR: Final = 3600
 _MOST_TOLD: Final = 20  # in one look
 _ALERTED: Final = frozenset({
     "silence", "queue-grows", "failing", "queue-late", "jobs-given-up", "callbacks-given-up", "receivers-paused", "quarantined",
-    "redis-memory", "clock-off",
+    "redis-memory", "clock-off", "archive-away",
 })  # fmt: skip
 
 

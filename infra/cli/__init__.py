@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the thing failed, 2 the call's words are off.
 
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -19,11 +20,15 @@ _COMMANDS = {
     "send": "send a signed sample event",
     "sources": "the senders that are trusted",
     "jobs": "look at jobs, cancel them, retry them",
-    "events": "look at events, replay them",
+    "events": "look at events, replay them, erase them",
     "callbacks": "look at callbacks, make them again, check receivers",
     "receivers": "where callbacks go; pause, resume",
+    "queues": "what waits in queues; pause, resume",
+    "handlers": "what workers handle; pause, resume",
+    "workers": "who works; drain",
     "dead": "what was given up",
     "replays": "run many jobs again",
+    "archive": "read what was archived, run it again",
     "keys": "new secrets that sign callbacks",
     "openapi": "the API's description",
     "doctor": "what could lose data, and how to mend it",
@@ -59,4 +64,17 @@ def main() -> None:
         hookline(prog_name="hookline")
     except HooklineError as error:
         click.echo(f"hookline: {error}", err=True)
-        sys.exit(1)
+        _end(1)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            _end(end.code)
+        raise
+
+
+def _end(code: int) -> NoReturn:
+    """A thread of obstore's that has still to tell what became of its work would abort an interpreter that is ending."""
+    if "obstore" in sys.modules:
+        from infra.cli.leaving import leave
+
+        leave(code)
+    sys.exit(code)

@@ -50,6 +50,7 @@ def command(with_demo: bool, reload: bool) -> None:
 def _run(console: Console, stack: ExitStack, *, with_demo: bool, reload: bool) -> None:
     given = read_dotenv(Path(".env")) | environment()
     environ = dev_environment(given, STATE)
+    environ.pop("HOOKLINE_SHARDS", None)  # web and worker share one Redis here
     settings = Settings.load(environ)
     logs.configure(level="error", log_format="console")
     if settings.redis_url is None:

@@ -11,8 +11,10 @@ from handlers.errors import HandlerError
 from infra.cli.dev_state import environment_here
 from infra.cli.findings import of_disk, of_routes, of_settings, of_sources
 from infra.cli.tables import counted, print_json, printable
+from infra.files import StoreUnavailable
 from infra.findings import Finding, Severity, observe, of_records, of_server, of_workers
 from infra.findings.finding import error as error_of
+from infra.findings.finding import warning as warning_of
 from infra.findings.usual import of_troubles
 from infra.ledger import Ledger, LedgerError
 from infra.settings import Settings, SettingsError
@@ -46,6 +48,7 @@ def examine() -> list[Finding]:
     if settings is not None:
         found += _of_handlers(settings)
         found += _of_files(settings)
+        found += _of_archive(settings)
         if settings.redis_url is not None:
             found += asyncio.run(_behind(settings, sources))
             found += _of_durability(settings)
@@ -65,7 +68,7 @@ def _configuration() -> tuple[Settings | None, Sources, list[Finding]]:
 
 def _of_handlers(settings: Settings) -> Iterator[Finding]:
     """Handlers that a worker could not start with, such as two for one type."""
-    from infra.cli.assembly import handlers_of
+    from infra.cli.worker_assembly import handlers_of
 
     try:
         handlers_of(settings)
@@ -82,9 +85,27 @@ def _of_files(settings: Settings) -> Iterator[Finding]:
         yield from of_disk("HOOKLINE_FILES", free=usage.free, total=usage.total)
 
 
+def _of_archive(settings: Settings) -> Iterator[Finding]:
+    """An archive that can't be opened, or not be reached from here."""
+    from infra.cli.stores import archive_of
+
+    try:
+        archive = archive_of(settings)
+        if archive is not None:
+            asyncio.run(archive.days())
+    except SettingsError as error:
+        yield _unusable(error)
+    except StoreUnavailable as error:
+        yield warning_of(
+            "archive", f"the archive can't be read from here: {error}",
+            why="if workers can't write there either, what is past retention waits, and Redis grows",
+            cure="mend what HOOKLINE_ARCHIVE names: its address, its credentials, its disk",
+        )  # fmt: skip
+
+
 async def _behind(settings: Settings, sources: Sources) -> list[Finding]:
     """What is wrong with Redis, and with what it holds."""
-    from infra.cli.assembly import Connections
+    from infra.cli.connections import Connections
 
     try:
         client = Connections.of(settings).connect()
@@ -118,7 +139,7 @@ async def _behind(settings: Settings, sources: Sources) -> list[Finding]:
 
 def _of_durability(settings: Settings) -> Iterator[Finding]:
     """What HOOKLINE_DURABILITY asks of Redis in vain; web does not start then."""
-    from infra.cli.assembly import Connections, fsync_of
+    from infra.cli.connections import Connections, fsync_of
 
     try:
         fsync_of(settings, Connections.of(settings))

@@ -1,4 +1,4 @@
-"""``hookline events``: look at events, run them again, take them along as signed files."""
+"""``hookline events``: look at events, run them again, take them along as signed files, erase them."""
 
 import json
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import click
 
 from infra.cli.again import replay_event
 from infra.cli.dev_state import environment_here
+from infra.cli.erase import erase_events
 from infra.cli.looking import NotFound, listing, look, wanted
 from infra.cli.tables import counted, json_text, print_facts, print_json, print_table, printable, relative
 from infra.exports import Exports
@@ -26,9 +27,10 @@ _SHOWN = 4096  # characters of a body
 
 @click.group(name="events")
 def command() -> None:
-    """Look at events; replay them, export them."""
+    """Look at events; replay them, export them, erase them."""
 
 
+command.add_command(erase_events)
 command.add_command(replay_event)
 
 

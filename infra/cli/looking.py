@@ -36,7 +36,7 @@ def look(read: Callable[[Ledger], Awaitable[_T]]) -> _T:
         SettingsError: they name none.
         LedgerError: Redis does not answer.
     """
-    from infra.cli.assembly import ledger_of
+    from infra.cli.connections import ledger_of
 
     settings = Settings.load(environment_here())
 

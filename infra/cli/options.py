@@ -22,4 +22,21 @@ class Duration(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
 
 
+class Counts(click.ParamType[tuple[int, ...]]):
+    """``1,2,4``: whole numbers from 1 to 64."""
+
+    name = "counts"
+
+    def convert(
+        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Read them, or refuse them in words."""
+        if not isinstance(value, str):
+            return value
+        if not all(part.isascii() and part.isdigit() and 0 < int(part) <= 64 for part in value.split(",")):
+            self.fail("whole numbers from 1 to 64, such as 1,2,4", param, ctx)
+        return tuple(int(part) for part in value.split(","))
+
+
 DURATION = Duration()
+COUNTS = Counts()

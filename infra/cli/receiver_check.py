@@ -6,9 +6,12 @@ from collections.abc import Sequence
 import click
 
 from infra.cli.dev_state import environment_here
+from infra.cli.looking import look
 from infra.cli.tables import print_json, print_table
 from infra.clock import SystemClock
 from infra.egress import EgressPolicy, GuardedTransport
+from infra.errors import HooklineError
+from infra.ledger.grades import Probe
 from infra.settings import Settings
 from infra.signatures import SchemeError, whsec_key
 from worker.callbacks.check import Check, Verdict, grade
@@ -29,6 +32,8 @@ def check_receiver(context: click.Context, url: str, secret: str | None, as_json
     newest = (settings.callback_secrets or (None,))[0]
     verdicts = asyncio.run(_run(settings, url, _checked(newest if secret is None else secret)))
     earned = grade(verdicts)
+    if settings.redis_url is not None:
+        _keep(url, earned, verdicts)
     if as_json:
         print_json({"url": url, "grade": earned, "probes": [_view(verdict) for verdict in verdicts]})
     else:
@@ -43,6 +48,24 @@ async def _run(settings: Settings, url: str, secret: str) -> Sequence[Verdict]:
 
     check = Check(transport, secret=secret, clock=SystemClock(), timeout=settings.callback_timeout)
     return await check.run(url)
+
+
+async def graded(settings: Settings, url: str, secret: str) -> tuple[str, Sequence[Probe]]:
+    """A receiver's grade, and what each probe came to, as the ledger keeps them."""
+    verdicts = await _run(settings, url, secret)
+    return grade(verdicts), _probes(verdicts)
+
+
+def _keep(url: str, earned: str, verdicts: Sequence[Verdict]) -> None:
+    """For the console; a check is none the worse without."""
+    try:
+        look(lambda ledger: ledger.grades.note(url, earned, _probes(verdicts)))
+    except HooklineError as error:
+        click.echo(f"the console will not show it: {error}", err=True)
+
+
+def _probes(verdicts: Sequence[Verdict]) -> list[Probe]:
+    return [Probe(one.probe, one.answer, one.grade, one.words) for one in verdicts]
 
 
 def _checked(secret: str | None) -> str:

@@ -12,13 +12,12 @@ import click
 import httpx
 
 from infra.cli.dev_state import environment_here, secret_variable
-from infra.cli.samples import sample, type_header
 from infra.cli.tables import counted, json_text, printable
 from infra.clock import Clock, SystemClock
 from infra.errors import HooklineError
-from infra.ids import new_suffix
 from infra.settings import Settings
-from infra.signatures import Scheme, SchemeError, SignatureError, providers
+from infra.signatures import Scheme, SchemeError, providers
+from infra.signatures.samples import signed_sample, type_header
 from ingest.sources import Sources, load_sources
 
 _WAIT_SECONDS = 60
@@ -76,23 +75,18 @@ class Sender:
 
         Args:
             signed_url: the address as the receiver knows it, for schemes that sign it.
-            type, body: as in `infra.cli.samples.sample`.
+            type, body: as in `infra.signatures.samples.sample`.
 
         Raises:
             click.UsageError: the secret can only verify, or the body has not the shape that is signed.
         """
-        suffix, now = new_suffix(), clock.now()
-        made = sample(self.provider, type=type, body=body, form=self.scheme.form, now=now, suffix=suffix)
         try:
-            signed = self.scheme.sign_request(
-                made.body, self.keys, now=now, message_id=f"msg_{suffix}", url=signed_url
+            made = signed_sample(
+                self.provider, self.scheme, self.keys, url=signed_url, type=type, body=body, now=clock.now()
             )
-        except (SignatureError, ValueError) as error:
+        except ValueError as error:
             raise click.UsageError(f"can't be signed as {self.provider} does: {error}") from None
-        headers = {**made.headers, **signed.headers}
-        encoded = {name.encode(): value.encode("utf-8", "surrogateescape") for name, value in headers.items()}
-        query = (signed.url or "").removeprefix(signed_url)  # what the scheme adds to the address
-        return httpx.Request("POST", url + query, content=signed.body, headers=encoded)
+        return httpx.Request("POST", url + made.query, content=made.body, headers=list(made.headers))
 
 
 @click.command(name="send")

@@ -8,11 +8,14 @@ from datetime import timedelta
 
 import click
 
-from infra.cli import assembly
+from infra.cli.connections import Connections, fsync_of
+from infra.cli.leaving import leave
 from infra.cli.listening import OrderlyServer, listen, port_of, server_config
 from infra.cli.options import DURATION
-from infra.cli.worker import leave
-from infra.settings import Settings, environment
+from infra.cli.start import quiet_collector, start, tell_start
+from infra.cli.web_assembly import assemble_web
+from infra.cli.worker_assembly import assembled_worker, handlers_of
+from infra.settings import Settings, SettingsError, environment
 
 log = logging.getLogger(__name__)
 
@@ -22,24 +25,26 @@ log = logging.getLogger(__name__)
 def command(max_idle: timedelta | None) -> None:
     """Web and worker in one process; without REDIS_URL in memory, and nothing outlives the process."""
     settings = Settings.load()
+    if settings.shards:
+        raise SettingsError("HOOKLINE_SHARDS: for `hookline web` alone; here take REDIS_URL")
     in_memory = settings.redis_url is None
     if in_memory and max_idle is not None:
         raise click.UsageError("--max-idle needs REDIS_URL: what waits for its time would be lost at the end")
     if in_memory and not settings.secret_keys:
         settings = dataclasses.replace(settings, secret_keys=(secrets.token_hex(32),))
-    sources = assembly.start(environment(), settings=settings)
-    connections = assembly.Connections.in_this_process() if in_memory else assembly.Connections.of(settings)
-    assembly.fsync_of(settings, connections)
-    registry = assembly.handlers_of(settings)
+    sources = start(environment(), settings=settings)
+    connections = Connections.in_this_process() if in_memory else Connections.of(settings)
+    fsync_of(settings, connections)
+    registry = handlers_of(settings)
     listening = listen(settings.host, settings.port)
-    assembly.tell_start(settings, sources, port_of(listening))
+    tell_start(settings, sources, port_of(listening))
     if in_memory:
         log.warning("REDIS_URL is not set: events and jobs live in memory, and nothing outlives this process")
 
     async def serve() -> None:
         """The web part goes first: what it has acknowledged by then, the worker still has its grace to run."""
-        server = OrderlyServer(server_config(assembly.web(settings, sources, connections)))
-        async with assembly.worker(settings, sources, connections, registry) as engine:
+        server = OrderlyServer(server_config(assemble_web(settings, sources, connections)))
+        async with assembled_worker(settings, sources, connections, registry) as engine:
             working = asyncio.create_task(
                 engine.run(
                     burst=max_idle is not None,
@@ -49,7 +54,7 @@ def command(max_idle: timedelta | None) -> None:
                 )
             )
             working.add_done_callback(lambda _: setattr(server, "should_exit", True))
-            assembly.quiet_collector()
+            quiet_collector()
             try:
                 await server.serve(sockets=[listening])
                 engine.request_stop()

@@ -4,18 +4,20 @@ import click
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from infra.cli import assembly
+from infra.cli.connections import Connections, fsync_of
 from infra.cli.listening import OrderlyServer, listen, port_of, server_config
 from infra.cli.parent import end_with_parent
+from infra.cli.start import quiet_collector, start, tell_start
+from infra.cli.web_assembly import assemble_web
 from infra.settings import Settings, environment
 
 
 def create() -> Starlette:
     """What each of uvicorn's processes runs."""
     settings = Settings.load()
-    sources = assembly.start(environment(), settings=settings)
-    app = assembly.web(settings, sources, assembly.Connections.of(settings))
-    assembly.quiet_collector()
+    sources = start(environment(), settings=settings)
+    app = assemble_web(settings, sources, *Connections.of_shards(settings))
+    quiet_collector()
     return app
 
 
@@ -31,10 +33,11 @@ def create() -> Starlette:
 def command(workers: int, with_parent: bool) -> None:
     """Take webhooks in, on $HOST:$PORT."""
     settings = Settings.load()
-    sources = assembly.start(environment(), settings=settings)
-    assembly.fsync_of(settings, assembly.Connections.of(settings))
+    sources = start(environment(), settings=settings)
+    for shard in Connections.of_shards(settings):
+        fsync_of(settings, shard)
     listening = listen(settings.host, settings.port)
-    assembly.tell_start(settings, sources, port_of(listening))
+    tell_start(settings, sources, port_of(listening))
     if with_parent:
         end_with_parent()
     config = server_config("infra.cli.web:create", factory=True, workers=workers)

@@ -3,16 +3,18 @@
 import asyncio
 import dataclasses
 import logging
-import os
 import sys
 from datetime import timedelta
 
 import click
 import uvloop
 
-from infra.cli import assembly
+from infra.cli.connections import Connections
+from infra.cli.leaving import leave
 from infra.cli.options import DURATION
 from infra.cli.parent import end_with_parent
+from infra.cli.start import quiet_collector, start
+from infra.cli.worker_assembly import assembled_worker, handlers_of
 from infra.durations import milliseconds
 from infra.settings import Settings, environment
 from ingest.sources import Sources
@@ -49,7 +51,7 @@ def command(
         settings = dataclasses.replace(settings, queues=Settings.load({"HOOKLINE_QUEUES": queues}).queues)
     if concurrency is not None:
         settings = dataclasses.replace(settings, concurrency=concurrency)
-    sources = assembly.start(environment(), settings=settings)
+    sources = start(environment(), settings=settings)
     if with_parent:
         end_with_parent()
     if burst and max_idle is None:
@@ -66,12 +68,12 @@ def run(settings: Settings, sources: Sources, *, max_idle: timedelta | None) -> 
     Args:
         max_idle: or until nothing has come for so long; None: however long that is.
     """
-    connections = assembly.Connections.of(settings)
-    registry = assembly.handlers_of(settings)
+    connections = Connections.of(settings)
+    registry = handlers_of(settings)
 
     async def work() -> None:
-        async with assembly.worker(settings, sources, connections, registry) as engine:
-            assembly.quiet_collector()
+        async with assembled_worker(settings, sources, connections, registry) as engine:
+            quiet_collector()
             try:
                 await engine.run(burst=max_idle is not None, max_idle=max_idle or timedelta(0))
             except Exception:
@@ -102,11 +104,3 @@ def supervise(settings: Settings, processes: int, *, max_idle: timedelta | None)
         return await Supervisor(command, count=processes, patience=patience, burst=max_idle is not None).run()
 
     return asyncio.run(keep_up())
-
-
-def leave(code: int) -> None:
-    """End the process now: threads of handlers that outlived their timeout are not waited for."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

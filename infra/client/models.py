@@ -53,7 +53,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         duplicate: whether it is an earlier one, by its idempotency key.
         status_url: from which anyone may read the job; a path where Hookline has no public address.
         batch_id: of those that were submitted together.
-        code: in a batch, ``idempotency_conflict``: the key was used for another payload, and this is the first job.
+        code: in a batch, ``idempotency_conflict``: the key was used for another payload or type, and this is the first job.
     """
 
     job_id: str

@@ -6,14 +6,16 @@
 from infra.findings.finding import Finding, Severity
 from infra.findings.seen import Seen, observe
 from infra.findings.server import of_server
-from infra.findings.work import NO_WORKER, of_records, of_workers
+from infra.findings.work import NO_WORKER, PAUSED, of_pauses, of_records, of_workers
 
 __all__ = [
     "NO_WORKER",
+    "PAUSED",
     "Finding",
     "Seen",
     "Severity",
     "observe",
+    "of_pauses",
     "of_records",
     "of_server",
     "of_workers",

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from infra.ledger import Ledger
+from infra.ledger.archiving import ArchiveStanding
 from infra.ledger.overview import LiveWorker, Volume
+from infra.ledger.pauses import Pause
 from infra.ledger.reading import QueueCounts
 from infra.ledger.records import HandlerEntry, ReceiverStatus
 
@@ -23,8 +25,10 @@ class Seen:
         corrupt: keys of the wrong kind that were moved away.
         dead_callbacks: how many callbacks were given up.
         paused_receivers: ids of those that get no callbacks.
+        pauses: the queues and handlers that are paused.
         sealed_by_others: none of our secret keys has sealed any of the newest events.
         volume: how much is kept; None: not asked.
+        archive: how archiving goes; None: there is no archive.
     """
 
     now: datetime
@@ -37,8 +41,10 @@ class Seen:
     corrupt: Sequence[str] = ()
     dead_callbacks: int = 0
     paused_receivers: Sequence[str] = ()
+    pauses: Sequence[Pause] = ()
     sealed_by_others: bool = False
     volume: Volume | None = None
+    archive: ArchiveStanding | None = None
 
 
 async def observe(ledger: Ledger, *, retention: timedelta, thorough: bool) -> Seen:
@@ -66,6 +72,8 @@ async def observe(ledger: Ledger, *, retention: timedelta, thorough: bool) -> Se
         corrupt=await overview.corrupt() if thorough else (),
         dead_callbacks=await overview.dead_callbacks(),
         paused_receivers=[one.id for one in await ledger.receivers.newest(status=ReceiverStatus.PAUSED)],
+        pauses=await ledger.pauses.all(),
         sealed_by_others=await overview.sealed_by_others(),
         volume=await overview.volume(retention=retention),
+        archive=await ledger.archiving.standing(),
     )

@@ -1,14 +1,17 @@
 """Work that nobody does, and what was put aside or given up."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from infra.findings.finding import Finding, error, some, warning
 from infra.findings.seen import Seen
+from infra.ledger.pauses import Held, Pause
 from infra.words import counted, relative
 
 ANY_TYPE: Final = "*"
+
+PAUSED: Final = {Held.QUEUE: "queue-paused", Held.HANDLER: "handler-paused"}
 
 _LONG_WAIT: Final = timedelta(minutes=5)
 
@@ -33,8 +36,10 @@ def of_workers(seen: Seen) -> Iterator[Finding]:
                 cure=serve(queue.name),
             )
     yield from _of_handlers(seen)
+    yield from of_pauses(seen.pauses, seen.now)
+    held_back = {pause.name for pause in seen.pauses if pause.kind is Held.QUEUE}
     for name, since in sorted(seen.waiting_since.items()):
-        if name in served and seen.now - since > _LONG_WAIT:
+        if name in served - held_back and seen.now - since > _LONG_WAIT:
             depth = next((queue.queued for queue in seen.queues if queue.name == name), 0)
             yield warning(
                 "queue-late",
@@ -67,6 +72,18 @@ def _of_handlers(seen: Seen) -> Iterator[Finding]:
                 why="such events came in the last day, and were ignored",
                 cure=f'write one: @handler("{source}", "{type_}"); `hookline events replay` then runs it for the old ones',
             )
+
+
+def of_pauses(pauses: Iterable[Pause], now: datetime) -> Iterator[Finding]:
+    """What somebody has paused, and may have forgotten."""
+    for pause in pauses:
+        yield warning(
+            PAUSED[pause.kind],
+            f"{pause.kind} {pause.name} is paused",
+            subject=pause.name,
+            why=f"its jobs wait; paused by {pause.by or 'somebody'} {relative(pause.at, now)}".rstrip(),
+            cure=f"`hookline {pause.kind}s resume {pause.name}`",
+        )
 
 
 def of_records(seen: Seen) -> Iterator[Finding]:
@@ -112,6 +129,13 @@ def of_records(seen: Seen) -> Iterator[Finding]:
             f"{counted(len(seen.paused_receivers), 'receiver')} paused: {some(seen.paused_receivers)}",
             why="they get no callbacks",
             cure="`hookline receivers list` says why; once it is mended, `hookline receivers resume` sends what was withheld",
+        )
+    if seen.archive is not None and seen.archive.failing_since is not None:
+        yield warning(
+            "archive-away",
+            f"archiving began to fail {relative(seen.archive.failing_since, seen.now)}: {seen.archive.error}",
+            why="what is past retention waits, and Redis grows",
+            cure="mend what HOOKLINE_ARCHIVE names: its address, its credentials, its disk; archiving goes on by itself",
         )
 
 

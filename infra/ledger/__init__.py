@@ -9,17 +9,21 @@ from datetime import timedelta
 from redis.asyncio import Redis
 
 from infra.ledger.admissions import Admissions
+from infra.ledger.archiving import Archiving
 from infra.ledger.batches import Batches
 from infra.ledger.callbacks import Callbacks
 from infra.ledger.desk import Desk
 from infra.ledger.durations import Durations
+from infra.ledger.erasing import Erasing
 from infra.ledger.events import Events
+from infra.ledger.grades import Grades
 from infra.ledger.histories import Histories
 from infra.ledger.jobs import Jobs
 from infra.ledger.lists import Lists
 from infra.ledger.live import Live
 from infra.ledger.measures import Measures
 from infra.ledger.overview import Overview
+from infra.ledger.pauses import Pauses
 from infra.ledger.pausing import Pausing
 from infra.ledger.reading import Reading
 from infra.ledger.receivers import Receivers
@@ -27,6 +31,7 @@ from infra.ledger.refusals import Refusals
 from infra.ledger.replays import Replays
 from infra.ledger.scripts import LedgerError, Scripts
 from infra.ledger.seal import Seal
+from infra.ledger.secret_ages import SecretAges
 from infra.ledger.steering import Steering
 from infra.ledger.steps import Steps
 from infra.ledger.ticks import Ticks
@@ -36,11 +41,14 @@ from infra.settings import Settings
 
 __all__ = [
     "Admissions",
+    "Archiving",
     "Batches",
     "Callbacks",
     "Desk",
     "Durations",
+    "Erasing",
     "Events",
+    "Grades",
     "Histories",
     "Jobs",
     "Ledger",
@@ -49,12 +57,14 @@ __all__ = [
     "Live",
     "Measures",
     "Overview",
+    "Pauses",
     "Pausing",
     "Reading",
     "Receivers",
     "Refusals",
     "Replays",
     "Seal",
+    "SecretAges",
     "Steering",
     "Steps",
     "Ticks",
@@ -91,6 +101,9 @@ class Ledger:
         self.events = Events(scripts, seal, dedup_window=dedup_window)
         self.jobs = Jobs(scripts, seal, retention=retention, dead_retention=dead_retention)
         self.workers = Workers(scripts)
+        self.pauses = Pauses(redis, seal, scripts, self.workers)
+        self.archiving = Archiving(redis, seal, scripts, retention=retention, dead_retention=dead_retention)
+        self.erasing = Erasing(redis, seal, scripts)
         self.steps = Steps(redis, seal, scripts)
         self.ticks = Ticks(redis, seal, scripts)
         self.receivers = Receivers(redis, seal)
@@ -99,6 +112,8 @@ class Ledger:
         self.batches = Batches(redis, seal, retention=dead_retention)
         self.steering = Steering(redis, seal)
         self.replays = Replays(redis, seal, retention=dead_retention)
+        self.grades = Grades(redis, seal, scripts)
+        self.secret_ages = SecretAges(scripts, seal)
         self.refusals = Refusals(redis, seal, scripts)
         self.admissions = Admissions(scripts)
         self.measures = Measures(redis, seal, scripts)

@@ -57,14 +57,21 @@ class Batches(Reading):
         sealed = self._seal.make(*_parts(batch_id, told)) + told
         await self._scripts.run("batch", batch_id, sealed, milliseconds(until - at + self._retention))
 
-    async def batch(self, batch_id: str) -> BatchRecord | None:
-        """One as it stands; None where there is none whose seal holds, or none any more."""
+    async def batch(self, batch_id: str, *, elsewhere: Sequence[Reading] = ()) -> BatchRecord | None:
+        """One as it stands; None where there is none whose seal holds, or none any more.
+
+        Args:
+            elsewhere: other ledgers that may have some of its jobs.
+        """
         (value,) = await self._fetch([("GET", keys.BATCH + plain(batch_id))])
         sealed, told = (value or b"")[:SEAL_LENGTH], (value or b"")[SEAL_LENGTH:]
         if not self._seal.holds(sealed, *_parts(plain(batch_id), told)):
             return None
         kept = msgspec.json.decode(told, type=_Kept)
         found = await self.jobs_of(kept.jobs, lean=True)
+        for other in elsewhere:
+            there = await other.jobs_of(kept.jobs, lean=True)
+            found = [job or further for job, further in zip(found, there, strict=True)]
         return BatchRecord(
             id=batch_id,
             created_at=from_unix_milliseconds(kept.at),

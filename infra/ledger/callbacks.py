@@ -45,6 +45,14 @@ class Callbacks:
         self._seal = seal
         self._receivers = receivers
 
+    def dedicated(self) -> "Callbacks":
+        """The same over a connection of its own, one call at a time; to be closed."""
+        return Callbacks(self._scripts.dedicated(), self._seal, self._receivers)
+
+    async def aclose(self) -> None:
+        """Close the connection, if it is its own."""
+        await self._scripts.aclose()
+
     async def due(
         self, sender: str, *, sequence: int, most: int, hold: timedelta
     ) -> tuple[list[DueCallback], timedelta | None]:

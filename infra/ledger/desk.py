@@ -52,13 +52,16 @@ class Desk(Reading):
         (lines,) = await self._fetch([("LRANGE", keys.AUDIT, "0", str(limit - 1))])
         return [deed for line in lines or [] if (deed := _deed(line)) is not None]
 
-    async def sign_out(self, session: str, *, remembered: timedelta) -> None:
+    async def sign_out(self, session: str, *, remembered: timedelta) -> bool:
         """A session counts no more.
 
         Args:
             remembered: for so long, on Redis's clock: no less than any web's clock lets a session live.
+
+        Returns:
+            False where it had been ended before.
         """
-        await self._scripts.run("sign_out", session, milliseconds(remembered))
+        return bool(await self._scripts.run("sign_out", session, milliseconds(remembered)))
 
     async def is_signed_out(self, session: str) -> bool:
         """Whether somebody has ended it."""

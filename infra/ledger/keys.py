@@ -40,12 +40,12 @@ LIMITS = "hookline:limits"  # hash: the limit of each handler that has one, as l
 TOLD = "hookline:told"  # hash: for each kind, the manifest's entry that a worker told last, and when
 LEASES = "hookline:leases"  # sorted set of workers, by the millisecond at which their lease ends
 RUNNING = "hookline:running:"  # set of the jobs that one worker holds
-HELD = "hookline:worker:"  # hash of one worker: sequence and ids of its last claim, its manifest, lost
+HELD = "hookline:worker:"  # hash of one worker: sequence and ids of its last claim, its manifest, lost, drain
 CALLBACK = "hookline:callback:"  # hash: status, created_at, attempts, earlier, lease, reason, log (JSON list)
 CALLBACKS = "hookline:callbacks"  # sorted set of callback ids, by the millisecond of creation
 CALLBACKS_AS = "hookline:callbacks:"  # the same for one status, by the millisecond at which it was reached
 OUTBOX = "hookline:outbox"  # sorted set of pending callbacks, by the millisecond at which they are due
-RECEIVER = "hookline:receiver:"  # hash of one receiver: url, seen, taken, failing, error, paused, reason
+RECEIVER = "hookline:receiver:"  # hash of one receiver: url, seen, taken, failing, error, paused, reason, grade, graded, probes, checking
 RECEIVERS = (
     "hookline:receivers"  # sorted set of receivers' ids, by the millisecond at which each was last noted
 )
@@ -56,6 +56,8 @@ WAITING = "hookline:waiting:"  # set of the jobs that wait for the event of one 
 AWAITED = "hookline:awaited"  # string: there while any job may wait for an event
 ARRIVED = "hookline:arrived:"  # string: the event that came for one wait key; expires like SEEN
 TICKS = "hookline:ticks"  # hash: for each recurring handler, when it was due last
+SCHEDULES = "hookline:schedules"  # hash: what workers tell of each recurring handler (JSON)
+HELD_BACK = "hookline:held-back"  # hash: queues and handlers that are paused, since when, by whom (JSON)
 REFUSED = "hookline:refused:"  # sorted set of samples of refused requests, by the millisecond
 ACTS = "hookline:acts:"  # list of what was done to one job by hand, and by whom (JSON)
 BATCH = "hookline:batch:"  # string: the jobs that were submitted together (seal and JSON)
@@ -72,6 +74,7 @@ WAKE = "hookline:wake"  # channel: something fell due sooner than workers expect
 CURSOR = "hookline:cursor:"  # where a walk goes on: open, pending, jobs, rebuild
 AUDIT = "hookline:audit"  # list of what people did at the console (JSON), newest first
 SIGNED_OUT = "hookline:signed-out"  # sorted set of the console's sessions that were ended, by the ms until which they are remembered
+SECRETS = "hookline:secrets"  # hash: for each secret of a source, hashed under our key, when it was seen first and last
 PULSE = "hookline:pulse:"  # hash for one hour, or one day: what was counted in each minute, or hour
 METRICS = "hookline:metrics"  # hash: what all processes have counted, by series
 MEASURED = "hookline:measured:"  # string: the last sequence that one process has counted with; expires
@@ -79,11 +82,12 @@ TURN = "hookline:turn:"  # string: which worker does, for now, what one of all d
 FAILURES = (
     "hookline:failures"  # hash of groups of failed attempts: counts, moments, a job, what they share (JSON)
 )
+ARCHIVE = "hookline:archive"  # hash: who archives, until when; when it last went well, since when and why not
 TROUBLES = (
     "hookline:troubles"  # hash: what is wrong, or has ended untold: id, moments, whether it was told, facts
 )
 HISTORY = "hookline:history"  # hash: how much of each kind came in each hour, how long the queues were
-COUNTS = "hookline:counts"  # hash of counters: quarantined, rebuilt, set_aside
+COUNTS = "hookline:counts"  # hash of counters: quarantined, rebuilt, archived, changes; and entries of the live stream, a thousand changes apart
 QUARANTINE = "hookline:quarantine"  # hash: what was put aside, and why
 CORRUPT = "hookline:corrupt:"  # a key of the wrong kind, moved out of the way whole
 SCRATCH = "hookline:scratch"  # lives only inside a script

@@ -1,6 +1,6 @@
 """The numbers behind ``GET /metrics``: what all processes have counted, and how things stand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -10,8 +10,10 @@ from redis.asyncio import Redis
 from infra.clock import from_unix_milliseconds, unix_milliseconds
 from infra.durations import milliseconds
 from infra.ledger import keys
+from infra.ledger.archiving import ASKED_OF_ARCHIVE, ArchiveStanding, archive_standing
 from infra.ledger.kept import mapping
 from infra.ledger.parsing import rq_time, text, whole
+from infra.ledger.pauses import Pause, pauses_of
 from infra.ledger.reading import Reading
 from infra.ledger.records import CallbackStatus
 from infra.ledger.scripts import Argument, Scripts
@@ -70,6 +72,8 @@ class Standing:
         callbacks: how many there are in each status that waits for somebody.
         overdue: for how long the callback that has waited longest could have been sent.
         quarantined: how many records were ever put aside.
+        pauses: the queues and handlers that are paused.
+        archive: how archiving goes; None: there is no archive.
     """
 
     queues: tuple[QueueStanding, ...]
@@ -77,6 +81,8 @@ class Standing:
     callbacks: Mapping[CallbackStatus, int]
     overdue: timedelta
     quarantined: int
+    pauses: Sequence[Pause] = ()
+    archive: ArchiveStanding | None = None
 
 
 class Measures(Reading):
@@ -126,12 +132,14 @@ class Measures(Reading):
         """How things stand."""
         now = await self.now()
         waiting = (CallbackStatus.PENDING, CallbackStatus.DEAD)
-        members, workers, pending, dead, due, (quarantined,) = await self._fetch([
+        members, workers, pending, dead, due, counts, held_back, *archive = await self._fetch([
             ("SMEMBERS", keys.QUEUES),
             ("ZCOUNT", keys.LEASES, f"({unix_milliseconds(now)}", "+inf"),
             *(("ZCOUNT", keys.CALLBACKS_AS + status, "(0", "+inf") for status in waiting),
             ("ZRANGE", keys.OUTBOX, "0", "0", "WITHSCORES"),
             ("HMGET", keys.COUNTS, "quarantined"),
+            ("HGETALL", keys.HELD_BACK),
+            *ASKED_OF_ARCHIVE,
         ])  # fmt: skip
         names = sorted(text(key).removeprefix(keys.QUEUE) for key in members or [])
         return Standing(
@@ -139,7 +147,9 @@ class Measures(Reading):
             workers=workers or 0,
             callbacks=dict(zip(waiting, (pending or 0, dead or 0), strict=True)),
             overdue=_since(from_unix_milliseconds(int(float(due[1]))), now) if due else timedelta(0),
-            quarantined=whole(quarantined),
+            quarantined=whole(counts[0]) if counts else 0,
+            pauses=pauses_of(held_back),
+            archive=archive_standing(archive),
         )
 
     async def _queues(self, names: list[str], now: datetime) -> list[QueueStanding]:

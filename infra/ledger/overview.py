@@ -1,5 +1,6 @@
 """Looking at the ledger as a whole, for who operates it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -7,9 +8,13 @@ from typing import Final
 from infra.clock import unix_milliseconds
 from infra.ids import EVENT, JOB
 from infra.ledger import keys
-from infra.ledger.parsing import rq_time, text
+from infra.ledger.parsing import rq_time, text, whole
 from infra.ledger.reading import Reading
+from infra.ledger.records import JobRecord
 
+MOST_RUNNING: Final = 50  # jobs that are told of
+
+_TOLD: Final = ("hostname", "queues", "last_heartbeat", "hookline_version", "slots", "birth")
 _SCANNED: Final = 5_000  # keys that one step of a search through all keys looks at
 _IGNORED_READ: Final = 100  # of the newest jobs that nobody had a handler for
 _ENOUGH: Final = 1_000  # jobs, before what one of them takes can be told
@@ -22,6 +27,9 @@ class LiveWorker:
     Args:
         busy: how many jobs it holds.
         seen_at: when it renewed its lease.
+        draining: whether an operator has asked it to stop.
+        version: of Hookline.
+        slots: how many jobs it may hold; None where that is not known, as `started_at` may be.
     """
 
     name: str
@@ -29,6 +37,10 @@ class LiveWorker:
     queues: tuple[str, ...]
     busy: int = 0
     seen_at: datetime | None = None
+    draining: bool = False
+    version: str = ""
+    slots: int | None = None
+    started_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +71,26 @@ class Overview(Reading):
         (members,) = await self._fetch([("ZRANGEBYSCORE", keys.LEASES, f"({now}", "+inf")])
         names = [text(member) for member in members or []]
         records = await self._fetch([
-            ("HMGET", keys.WORKER + name, "hostname", "queues", "last_heartbeat") for name in names
+            ("HMGET", keys.WORKER + name, *_TOLD) for name in names
         ])  # fmt: skip
         held = await self._fetch([("SCARD", keys.RUNNING + name) for name in names])
-        found = []
-        for name, record, busy in zip(names, records, held, strict=True):
-            host, queues, seen = record or (None, None, None)
-            serves = tuple(filter(None, text(queues).split(",")))
-            found.append(LiveWorker(name, text(host), serves, busy or 0, rq_time(seen)))
-        return found
+        drained = await self._fetch([("HEXISTS", keys.HELD + name, "drain") for name in names])
+        return [
+            _worker(name, record or [None] * len(_TOLD), busy=busy or 0, draining=bool(drains))
+            for name, record, busy, drains in zip(names, records, held, drained, strict=True)
+        ]
+
+    async def running(self, workers: Sequence[str]) -> list[tuple[str, JobRecord]]:
+        """The jobs that these workers hold, the oldest before the others; at most `MOST_RUNNING`."""
+        held = await self._fetch([("SMEMBERS", keys.RUNNING + worker) for worker in workers])
+        by_job = {
+            text(job_id): worker
+            for worker, members in zip(workers, held, strict=True)
+            for job_id in members or []
+        }
+        ids = sorted(by_job)[:MOST_RUNNING]
+        jobs = [job for job in await self.jobs_of(ids, lean=True) if job is not None]
+        return [(by_job[job.id], job) for job in jobs]
 
     async def waiting_since(self, queue: str) -> datetime | None:
         """When the job at a queue's head was put there; None where nothing waits, or its record does not tell."""
@@ -116,3 +139,18 @@ class Overview(Reading):
         events = [EVENT + text(job_id).removeprefix(JOB) for job_id in jobs or []]
         there = await self._fetch([("EXISTS", keys.EVENT + event_id) for event_id in events])
         return any(there) and not [event_id for event_id in events if await self.event(event_id)]
+
+
+def _worker(name: str, record: Sequence[bytes | None], *, busy: int, draining: bool) -> LiveWorker:
+    host, queues, seen, version, slots, began = record
+    return LiveWorker(
+        name,
+        text(host),
+        tuple(filter(None, text(queues).split(","))),
+        busy,
+        rq_time(seen),
+        draining,
+        text(version),
+        whole(slots) or None,
+        rq_time(began),
+    )

@@ -5,9 +5,9 @@ from functools import lru_cache
 from hashlib import blake2s
 from typing import Any, Final
 
-from infra.ids import RECEIVER, new_suffix
+from infra.ids import RECEIVER, suffix_of
 from infra.ledger import keys
-from infra.ledger.lists import MOST_ON_A_PAGE, Filter, Lists
+from infra.ledger.lists import MOST_ON_A_PAGE, Filter, Lists, gather
 from infra.ledger.parsing import moment, text
 from infra.ledger.records import CallbackStatus, JobRecord, ReceiverRecord, ReceiverStatus
 
@@ -36,8 +36,7 @@ def receiver_id(url: str) -> str:
     True
     """
     digest = blake2s(receiver_url(url).encode(), digest_size=16, person=b"hl.rcv").digest()
-    suffix = new_suffix(milliseconds=lambda: int.from_bytes(digest[:6]), random_bytes=lambda _: digest[6:])
-    return RECEIVER + suffix
+    return RECEIVER + suffix_of(digest)
 
 
 class Receivers(Lists):
@@ -63,6 +62,12 @@ class Receivers(Lists):
         asked = list(urls)
         since = await self._fetch([("ZSCORE", keys.PAUSED, receiver_id(url)) for url in asked])
         return {url for url, score in zip(asked, since, strict=True) if score is not None}
+
+    async def lately_called(self, url: str, *, most: int, among: int) -> list[JobRecord]:
+        """Jobs whose callbacks went there last, newest first, among the newest callbacks of all."""
+        receiver = receiver_url(url)
+        newest = (await gather(self.callbacks, limit=among)).items
+        return [job for job in newest if job.callback and receiver_url(job.callback.url) == receiver][:most]
 
     def waiting_for(self, url: str) -> AsyncIterator[list[JobRecord]]:
         """The jobs whose callbacks wait to be sent there, a page at a time."""

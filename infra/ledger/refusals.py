@@ -1,5 +1,6 @@
 """A few of the requests that were refused, for an hour, so that somebody can be told why."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -27,6 +28,12 @@ class Refusals(Reading):
         """Keep one more; the oldest goes."""
         milliseconds = KEPT_FOR // timedelta(milliseconds=1)
         await self._scripts.run("refuse", source, sample, SAMPLES_KEPT, milliseconds)
+
+    async def counts(self, sources: Sequence[str]) -> list[int]:
+        """How many there are of each of these sources: `SAMPLES_KEPT` at the most."""
+        since = unix_milliseconds(await self.now() - KEPT_FOR)
+        asked = [("ZCOUNT", keys.REFUSED + plain(source), str(since), "+inf") for source in sources]
+        return [int(count or 0) for count in await self._fetch(asked)]
 
     async def newest(self, source: str) -> list[bytes]:
         """Those of a source, newest first."""

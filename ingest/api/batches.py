@@ -1,11 +1,15 @@
 """``GET /batches/{id}``: jobs that were submitted together, for a key that may read, or for the bearer of the batch's own link."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from infra.clock import Clock
 from infra.ids import BATCH, is_id
-from infra.ledger import Batches
+from infra.ledger.batches import BatchRecord
 from infra.links import Links
 from infra.signatures import Headers
 from ingest.api.endpoint import Endpoint
@@ -18,12 +22,22 @@ from ingest.replies import json_reply
 from ingest.views import batch_view
 
 
+class KeptBatches(Protocol):
+    """Where batches are kept: in a ledger's `Batches`, or in those of several."""
+
+    async def keep(self, batch_id: str, job_ids: Sequence[str], *, at: datetime, until: datetime) -> None:
+        """Note a batch of jobs that are recorded already."""
+
+    async def batch(self, batch_id: str) -> BatchRecord | None:
+        """One as it stands."""
+
+
 class ReadBatch(Endpoint):
     """The whole, and the parts, each with a link to it that works for as long as the one to the batch; for browsers as a page."""
 
     methods = ("GET", "HEAD")
 
-    def __init__(self, *, keys: Keys, batches: Batches, links: Links, pages: Pages, clock: Clock) -> None:
+    def __init__(self, *, keys: Keys, batches: KeptBatches, links: Links, pages: Pages, clock: Clock) -> None:
         self._keys = keys
         self._batches = batches
         self._links = links

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infra.ledger import LedgerError
-from ingest.api.readiness import Readiness
+from ingest.api.readiness import Ready
 from ingest.replies import json_reply
 
 
@@ -16,7 +16,7 @@ async def healthz(_: Request) -> Response:
 class Readyz:
     """Whether what is acknowledged here is kept and will be run: 200, or 503 with the reasons."""
 
-    def __init__(self, readiness: Readiness) -> None:
+    def __init__(self, readiness: Ready) -> None:
         self._readiness = readiness
 
     async def answer(self, _: Request) -> Response:

@@ -1,7 +1,8 @@
 """``POST /jobs`` and ``GET /jobs/{id}``."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Final
 
@@ -11,13 +12,18 @@ from starlette.types import Receive, Scope
 from infra.clock import Clock
 from infra.egress import EgressPolicy
 from infra.ids import BATCH, JOB, is_id, new_suffix
-from infra.ledger import Batches, LedgerError
+from infra.ledger import LedgerError, Reading
 from infra.ledger.records import Arrival, Receipt
 from infra.metrics import Metrics
+from infra.remembered import Remembered
 from infra.routes import API_SOURCE, Routes
 from infra.setting_values import ApiKey
 from infra.signatures import Headers
+from infra.strict_json import written
 from infra.submission import Submission
+from infra.tracing import Traces
+from infra.tracing.contexts import TRACEPARENT
+from ingest.api.batches import KeptBatches
 from ingest.api.endpoint import Endpoint
 from ingest.api.query import query_of
 from ingest.api.submission import read_submissions
@@ -28,12 +34,15 @@ from ingest.keys import Keys
 from ingest.live.watch import Watch
 from ingest.pages.job_page import job_page
 from ingest.pages.renderer import VARY, Pages, prefers_page
-from ingest.problems import IDEMPOTENCY_CONFLICT, INVALID, NOT_FOUND, NOT_RECORDED, Problem
+from ingest.problems import IDEMPOTENCY_CONFLICT, INVALID, NOT_FOUND, NOT_RECORDED, QUARANTINED, Problem
 from ingest.receipts import LONGEST_WAIT, Receipts, preferred_wait
-from ingest.recorder import Recorder
-from ingest.replies import json_reply
+from ingest.recorder import Recording
+from ingest.replies import written_reply
 from ingest.views import job_view
 
+_KEPT_HEADERS: Final = (TRACEPARENT,)
+_WRITTEN: Final = 1_000  # jobs whose JSON is kept, for who asks again
+_SMALL: Final = 8 * 1024  # bytes of it
 _SEND_AGAIN: Final = "Send it again, with the same idempotency_key."
 _SECONDS: Final = re.compile(r"[0-9]{1,4}", re.ASCII)
 
@@ -47,12 +56,13 @@ class SubmitJobs(Endpoint):
         self,
         *,
         keys: Keys,
-        recorder: Recorder,
-        batches: Batches,
+        recorder: Recording,
+        batches: KeptBatches,
         routes: Routes,
         receipts: Receipts,
         policy: EgressPolicy,
         metrics: Metrics,
+        traces: Traces,
         clock: Clock,
         max_body: int,
     ) -> None:
@@ -63,6 +73,7 @@ class SubmitJobs(Endpoint):
         self._receipts = receipts
         self._policy = policy
         self._metrics = metrics
+        self._traces = traces
         self._clock = clock
         self._max_body = max_body
 
@@ -72,12 +83,14 @@ class SubmitJobs(Endpoint):
         key = self._keys.require(headers, "submit")
         body = await read_body(scope, receive, limit=self._max_body)
         submissions, is_batch = read_submissions(body, policy=self._policy, now=self._clock.now())
-        arrivals = [await self._arrival(submission, key) for submission in submissions]
+        along = {name: value for name in _KEPT_HEADERS if (value := headers.get(name)) is not None}
+        arrivals = [await self._arrival(submission, key, along) for submission in submissions]
         try:
             receipts = await self._recorder.record(arrivals)
         except LedgerError as error:
             raise Problem(NOT_RECORDED, _SEND_AGAIN) from error
         self._metrics.accepted(API_SOURCE, receipts, perf_counter() - begun)
+        self._traces.received(arrivals, receipts, perf_counter() - begun)
         if is_batch:
             cancelable = [submission.link == "cancel" for submission in submissions]
             batch_id = await self._batch(arrivals, receipts)
@@ -103,7 +116,7 @@ class SubmitJobs(Endpoint):
             raise Problem(NOT_RECORDED, _SEND_AGAIN) from error
         return batch_id
 
-    async def _arrival(self, submission: Submission, key: ApiKey) -> Arrival:
+    async def _arrival(self, submission: Submission, key: ApiKey, headers: Mapping[str, str]) -> Arrival:
         """What is to be recorded of one submission.
 
         Raises:
@@ -112,7 +125,7 @@ class SubmitJobs(Endpoint):
         entry = await self._routes.find(API_SOURCE, submission.type, sure=True)
         if entry is None and self._routes.any_worker:
             raise Problem(INVALID, f"No worker has a handler for ({API_SOURCE!r}, {submission.type!r}).")
-        return submission.arrival(entry, self._clock.now(), accepted_by=key.name)
+        return submission.arrival(entry, self._clock.now(), accepted_by=key.name, headers=headers)
 
 
 class ReadJob(Endpoint):
@@ -125,6 +138,7 @@ class ReadJob(Endpoint):
         *,
         keys: Keys,
         glances: Glances,
+        reading: Reading,
         watch: Watch,
         routes: Routes,
         estimates: Estimates,
@@ -133,11 +147,13 @@ class ReadJob(Endpoint):
     ) -> None:
         self._keys = keys
         self._glances = glances
+        self._reading = reading
         self._watch = watch
         self._routes = routes
         self._estimates = estimates
         self._pages = pages
         self._clock = clock
+        self._written: Remembered[bytes] = Remembered(most=_WRITTEN, fits=lambda _, body: len(body) <= _SMALL)
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         job_id, query = scope["path_params"]["id"], query_of(scope)
@@ -151,14 +167,22 @@ class ReadJob(Endpoint):
         else:
             job = await self._glances.job(job_id)
         if job is None:
-            raise Problem(NOT_FOUND)
+            raise await self._missing(job_id)
         entry = await self._routes.find(job.source, job.type)
         estimate = await self._estimates.of(job, entry)
-        shown = job_view(job, entry, operator=token is None, estimate=estimate)
+        operator = token is None
+        show = partial(job_view, job, entry, operator=operator, estimate=estimate)
         if not prefers_page(headers.get("accept")):
-            return json_reply(shown, headers=VARY)
+            made_of = (job, entry, estimate)
+            body = self._written.of((job_id, operator), made_of, lambda: written(show()))
+            return written_reply(body, headers=VARY)
         may_cancel = token is not None and self._keys.link_may_cancel(job_id, token)
-        return job_page(self._pages, shown, token=token, may_cancel=may_cancel, now=self._clock.now())
+        return job_page(self._pages, show(), token=token, may_cancel=may_cancel, now=self._clock.now())
+
+    async def _missing(self, job_id: str) -> Problem:
+        """Why there is nothing to show."""
+        reason = await self._reading.why_aside(job_id)
+        return Problem(NOT_FOUND) if reason is None else Problem(QUARANTINED, reason)
 
 
 def _wait(text: str) -> int:

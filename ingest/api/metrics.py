@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from infra.ledger import LedgerError, Measures
+from infra.ledger.archiving import ArchiveStanding
 from infra.ledger.measures import Standing
 from infra.metrics import FAMILIES, Family, Publisher, places_of
 from infra.signatures import Headers
@@ -113,9 +114,25 @@ def _standing(standing: Standing) -> Iterator[Metric]:
         callbacks.add_metric((kind,), number)
     yield from (jobs, oldest, callbacks)
     yield _gauge("callbacks_overdue_seconds", "How long the oldest callback that is due has been so.", standing.overdue.total_seconds())  # fmt: skip
+    paused = GaugeMetricFamily(
+        f"{_PREFIX}paused", "Queues and handlers that are paused.", labels=("kind", "name")
+    )
+    for pause in standing.pauses:
+        paused.add_metric((pause.kind, pause.name), 1)
+    yield paused
     yield _gauge("workers", "Worker processes that are alive.", standing.workers)
     yield CounterMetricFamily(
         f"{_PREFIX}quarantined", "Records that could not be used and were put aside.", standing.quarantined
+    )
+    if standing.archive is not None:
+        yield from _archive(standing.archive)
+
+
+def _archive(archive: ArchiveStanding) -> Iterator[Metric]:
+    failing = archive.failing_since is not None
+    yield _gauge("archive_failing", "1: what is past retention can't be archived, and waits.", int(failing))
+    yield CounterMetricFamily(
+        f"{_PREFIX}jobs_archived", "Jobs that were archived when they were past retention.", archive.archived
     )
 
 

@@ -24,4 +24,4 @@ class ReadQueues(Endpoint):
     async def answer(self, scope: Scope, _: Receive) -> Response:
         self._keys.require(Headers(scope["headers"]), "read")
         standing = await self._measures.standing()
-        return json_reply(queues_view(standing.queues, await self._overview.workers()))
+        return json_reply(queues_view(standing.queues, await self._overview.workers(), standing.pauses))

@@ -1,8 +1,17 @@
 """What ``/readyz`` asks before it says yes: the rules of `infra.findings` that are errors."""
 
+from typing import Protocol
+
 from infra.findings import NO_WORKER, Severity, of_server
 from infra.ledger import Ledger
 from infra.store import facts
+
+
+class Ready(Protocol):
+    """What says whether a web process may promise anything: one ledger's `Readiness`, or those of several."""
+
+    async def reasons(self) -> list[str]:
+        """Why not; empty when ready."""
 
 
 class Readiness:

@@ -57,6 +57,7 @@ _ENUMERATIONS: Final = {
     "CallbackStatus": ("delivered", "Where a callback stands; only `pending` is tried again by itself."),
     "CallbackFormat": ("hookline", "What the body of a callback is: ours, CloudEvents 1.0, or the result alone."),
     "ReceiverStatus": ("active", "Where a receiver stands; nothing is sent to one that is `paused`."),
+    "Held": ("queue", "What can be paused."),
     "ReplayStatus": ("running", "Where a bulk replay stands."),
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from ingest.views.diagnoses import diagnosis_view
 from ingest.views.events import event_view, listed_event_view
 from ingest.views.jobs import job_view, listed_job_view, progress_view
 from ingest.views.pages import page_view
-from ingest.views.queues import queues_view
+from ingest.views.queues import pause_view, queues_view
 from ingest.views.receivers import receiver_view
 from ingest.views.replays import replay_view, selection_view
 
@@ -20,6 +20,7 @@ __all__ = [
     "listed_event_view",
     "listed_job_view",
     "page_view",
+    "pause_view",
     "progress_view",
     "queues_view",
     "receiver_view",

@@ -14,6 +14,8 @@ from infra.embedded import EmbeddedServer
 from tests.acceptance.builders import System, serving
 from tests.acceptance.builders import system as build_system
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 in_every_way = pytest.mark.parametrize("way", ["", "-plain", "-child", "-plain-child"])
 
 

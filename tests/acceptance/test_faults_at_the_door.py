@@ -22,6 +22,8 @@ from tests.acceptance.delivering import assert_each_ran_once, deliver, deliver_a
 from tests.acceptance.inbox import Inbox
 from tests.acceptance.proxy import Proxy
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 # -- the web process dies ----------------------------------------------------------------------------------------------
 
 

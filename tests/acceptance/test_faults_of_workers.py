@@ -17,6 +17,8 @@ import pytest
 from tests.acceptance.builders import CALLBACK_SECRET, System, by_acme, descendants, free_port, is_alive
 from tests.acceptance.inbox import Answer, Inbox
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 TAKEN_OVER = 10.0  # seconds; the lease and the sweep of `System` are 1.2, and a busy machine is slow
 PROCFILE = Path(__file__).parents[2] / "Procfile"
 

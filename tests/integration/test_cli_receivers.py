@@ -5,6 +5,7 @@ import pytest
 from infra.embedded import EmbeddedServer
 from infra.ledger.receivers import receiver_id
 from infra.redis_client import connect_sync
+from infra.signatures import new_whsec
 from tests.integration.ledger_bench import CALLBACK_URL, FINISHED, Bench
 from tests.integration.test_cli_callbacks import House
 
@@ -54,3 +55,11 @@ def test_what_is_no_receiver_is_refused(house: House) -> None:
     assert house.call("receivers", "pause", "example.com").exit_code == 2
     unknown = house.call("receivers", "resume", receiver_id("https://unknown.example"))
     assert unknown.exit_code == 1
+
+
+def test_the_grade_of_a_check_is_kept_for_the_console(house: House) -> None:
+    """A receiver that the guard refuses earns the worst, without being called."""
+    done = house.call("callbacks", "check", "https://10.0.0.1/inbox?job=1", "--secret", new_whsec(bytes))
+    assert done.stdout.splitlines()[-1] == "F"
+    (grade,) = house.fill(lambda bench: bench.ledger.grades.of([receiver_id("https://10.0.0.1/inbox")]))
+    assert (grade.grade, [probe.name for probe in grade.probes]) == ("F", ["good"])

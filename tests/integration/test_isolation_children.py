@@ -302,7 +302,7 @@ def test_a_child_that_can_not_load_the_handlers_is_a_failed_attempt_and_names_th
 def test_a_job_waits_for_a_slot_and_goes_back_when_others_keep_it(
     in_box: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(children, "_SECONDS_OF_PATIENCE", 0.2)
+    monkeypatch.setattr(children, "SECONDS_OF_PATIENCE", 0.2)
 
     async def test(box: Box) -> None:
         long = asyncio.ensure_future(box.run("waits for a program", str(tmp_path / "pids")))

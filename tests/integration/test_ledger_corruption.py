@@ -17,7 +17,9 @@ from msgspec.structs import replace
 from infra.embedded import EmbeddedServer
 from infra.ledger import Ledger, Seal, keys
 from infra.ledger.bulk import ReplayPage
+from infra.ledger.grades import Probe
 from infra.ledger.jobs import Report
+from infra.ledger.pauses import Held
 from infra.ledger.records import (
     Arrival,
     CallbackStatus,
@@ -28,6 +30,7 @@ from infra.ledger.records import (
     Progress,
     Waiting,
 )
+from infra.ledger.ticks import Recurrence
 from infra.ledger.troubles import Failures, Place
 from infra.ledger.wire import limits_of
 from infra.rates import Rate
@@ -50,6 +53,7 @@ from tests.integration.ledger_bench import (
 
 DAY = timedelta(days=1)
 WRONG = Place(handler=HANDLER, type="KeyError", place="taking.py:3")
+RECURS = Recurrence(handler="m:f", type="m:f", schedule="every 15m")
 MANIFEST = [HandlerEntry(source="acme", type="*", handler=HANDLER)]
 
 
@@ -198,9 +202,32 @@ async def _resume(bench: Bench, world: World) -> None:
     await bench.ledger.pausing.resume("https://paused.example/")
 
 
+async def _release(bench: Bench, world: World) -> None:
+    await bench.ledger.pauses.pause(Held.QUEUE, "low", by="ada")
+    await bench.ledger.pauses.resume(Held.QUEUE, "low")
+
+
+async def _grade(bench: Bench, world: World) -> None:
+    await bench.ledger.grades.begin(CALLBACK_URL)
+    await bench.ledger.grades.note(CALLBACK_URL, "A", [Probe("good", "204", "A", "takes it")])
+
+
 async def _retire(bench: Bench, world: World) -> None:
     ledger = Ledger(bench.client, seal=Seal(["a key"]), retention=NOW, dead_retention=NOW)
     await ledger.jobs.retire()
+
+
+async def _let_go(bench: Bench, world: World) -> None:
+    archiving = Ledger(bench.client, seal=Seal(["a key"]), retention=NOW, dead_retention=NOW).archiving
+    await archiving.hold("w1")
+    jobs, _ = await archiving.expired()
+    await archiving.let_go(jobs)
+    await archiving.went("w1", error="the bucket is gone")
+    await bench.client.delete(keys.ARCHIVE)
+
+
+def _erase(number: int) -> "Act":
+    return lambda bench, world: bench.ledger.erasing.erase(f"evt_{suffix(number)}")
 
 
 Act = Callable[[Bench, World], Awaitable[Any]]
@@ -216,7 +243,7 @@ ACTS: dict[str, Act] = {
     "release": lambda bench, world: bench.settle(RELEASED, *world.running),
     "wait": _wait,
     "step": lambda bench, world: bench.ledger.steps.keep(world.running[0], "step:a", "1"),
-    "tick": lambda bench, world: bench.ledger.ticks.note("m:f every 15m", datetime(2020, 1, 1, tzinfo=UTC)),
+    "tick": lambda bench, world: bench.ledger.ticks.note(RECURS, datetime(2020, 1, 1, tzinfo=UTC)),
     "report": lambda bench, world: bench.ledger.jobs.report(
         [Report(world.running[0], Progress(current=2), ("{}",))]
     ),
@@ -247,8 +274,15 @@ ACTS: dict[str, Act] = {
     "postpone": lambda bench, world: bench.ledger.callbacks.postpone([world.leased], NOW),
     "redeliver": _redeliver,
     "refuse": lambda bench, world: bench.ledger.refusals.keep("acme", b"a sample"),
+    "hold": lambda bench, world: bench.ledger.pauses.pause(Held.QUEUE, "low", by="ada"),
+    "release a queue": _release,
+    "let_in": lambda bench, world: bench.ledger.pauses.let_in(LIMITED.handler, 1),
+    "let in without a limit": lambda bench, world: bench.ledger.pauses.let_in(LIMITED.handler, None),
+    "drain": lambda bench, world: bench.ledger.pauses.drain("w1", by="ada"),
     "audit": lambda bench, world: bench.ledger.desk.note(by="ada", act="retry", on="job_1", client=""),
     "sign_out": lambda bench, world: bench.ledger.desk.sign_out("1", remembered=DAY),
+    "secrets": lambda bench, world: bench.ledger.secret_ages.note([("acme", b"secret")]),
+    "grade": _grade,
     "measure": lambda bench, world: bench.ledger.measures.add("w1", 2, {"[]": 1}),
     "turn": lambda bench, world: bench.ledger.troubles.take_turn("watch", "w1", length=DAY),
     "group": lambda bench, world: bench.ledger.troubles.note({WRONG: Failures("m", "job_1", 1, 1)}),
@@ -263,6 +297,11 @@ ACTS: dict[str, Act] = {
     "sweep_callbacks": direct("sweep_callbacks", 100),
     "rebuild": direct("rebuild", 1000, 3600, 3600),
     "retire": _retire,
+    "let_go": _let_go,
+    "erase": _erase(ENDED),
+    "erase one that runs": _erase(RUNNING),
+    "erase one in line": _erase(IN_LINE),
+    "erase one that waits": _erase(WAITS),
 }
 
 
@@ -415,6 +454,11 @@ async def check(bench: Bench, key: str, act: str) -> None:
     """All jobs but the owner of the spoilt key have ended, and their callbacks are made; all can be looked at."""
     absent = {
         "retire": {ENDED},
+        "let_go": {ENDED},
+        "erase": {ENDED},
+        "erase one that runs": {RUNNING},
+        "erase one in line": {IN_LINE},
+        "erase one that waits": {WAITS},
         "quarantine": {RUNNING},
         "cancel": {RUNNING},
         "cancel one that waits": {WAITS},

@@ -140,6 +140,25 @@ def test_what_was_trimmed_is_a_gap(run: Run, ledger_store: Store) -> None:
     run(check)
 
 
+@pytest.mark.slow
+@pytest.mark.needs_server
+@pytest.mark.parametrize("sizes", [[1] * 6_000 + [100] * 60, [100] * 60 + [1] * 6_000])
+def test_ten_thousand_changes_are_kept_however_many_come_at_once(
+    valkey_store: Store, sizes: list[int]
+) -> None:
+    async def check() -> None:
+        async with valkey_store.connect() as client:
+            house = House(Ledger(client, seal=Seal(["k"])))
+            told = [job for size in sizes for job in await house.accept(size)]
+            oldest = Position.read((await client.xrange(keys.LIVE, count=1))[0][0].decode())
+            assert oldest is not None
+            kept = [change.job_id for change in await house.since(oldest)]
+            assert kept == told[-len(kept) :]
+            assert 10_000 <= len(kept) + 100 <= 11_300
+
+    asyncio.run(check())
+
+
 def test_pages_join(run: Run) -> None:
     async def check(house: House) -> None:
         jobs = [(await house.accept())[0] for _ in range(50)]

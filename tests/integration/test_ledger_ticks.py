@@ -9,6 +9,7 @@ import pytest
 from handlers.registry import Registry
 from infra.ledger import Ledger, LedgerError, keys
 from infra.ledger.records import JobRecord, JobStatus
+from infra.ledger.ticks import Recurrence
 from tests.conftest import Store
 from tests.integration.ledger_bench import Bench, on
 from worker.ticks import Ticker
@@ -109,7 +110,7 @@ def test_a_job_whose_time_could_not_be_noted_is_not_made_again(ledger_store: Sto
         class Forgetful:
             last = bench.ledger.ticks.last
 
-            async def note(self, schedule: str, due: datetime) -> None:
+            async def note(self, told: Recurrence, due: datetime) -> None:
                 raise LedgerError("Redis did not confirm")
 
         at.ticks = Forgetful()  # type: ignore[assignment]
@@ -144,6 +145,27 @@ def test_what_nobody_has_noted_does_not_stop_a_schedule(ledger_store: Store, gar
         await look(bench, now + timedelta(minutes=15))
 
         assert len(await made(bench)) in (1, 2)
+
+    on(ledger_store, scenario)
+
+
+def test_it_is_told_when_a_schedule_is_next(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await look(bench, NOON + timedelta(minutes=1))
+        (one,) = await bench.ledger.ticks.recurring()
+        assert (one.handler, one.schedule) == (f"{__name__}:report", "every 15m")
+        assert one.next == tuple(NOON + timedelta(minutes=minutes) for minutes in (15, 30, 45))
+
+    on(ledger_store, scenario)
+
+
+@pytest.mark.parametrize("told", ["", "no JSON", "[]", '{"handler":1}', '{"handler":"m:f","type":"m:f","schedule":"s","due":[1e300]}',
+    '{"handler":"m:f","type":"m:f","schedule":"s","due":[99999999999999999]}'])  # fmt: skip
+def test_what_can_not_be_read_hides_no_other_schedule(ledger_store: Store, told: str) -> None:
+    async def scenario(bench: Bench) -> None:
+        await look(bench, NOON)
+        await bench.client.hset(keys.SCHEDULES, "m:f", told)
+        assert len(await bench.ledger.ticks.recurring()) == 1
 
     on(ledger_store, scenario)
 

@@ -222,7 +222,7 @@ def promtool(*words: str) -> str:
 
 
 def test_promtool_takes_the_rules_and_they_fire_when_they_should() -> None:
-    assert "11 rules found" in promtool("check", "rules", "alerts.yml")
+    assert "12 rules found" in promtool("check", "rules", "alerts.yml")
     promtool("check", "config", "--syntax-only", "prometheus.yml")
     assert "SUCCESS" in promtool("test", "rules", "alerts_test.yml")
 
@@ -234,6 +234,7 @@ GAUGES = {
     "callbacks_overdue_seconds",
     "workers",
     "redis_up",
+    "archive_failing",
     "info",
 }
 

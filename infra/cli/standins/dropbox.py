@@ -29,7 +29,7 @@ class Trouble(StrEnum):
 
 
 class DropboxStandIn:
-    """The server, as an ASGI app, and the files that it was given.
+    """The server, as an ASGI app, the files that it was given, and how many bytes of them it took.
 
     Args:
         troubles: what the first calls meet, in order; None, and every call after them, goes well. Calls for tokens meet none.
@@ -38,9 +38,11 @@ class DropboxStandIn:
     def __init__(self, *, troubles: Iterable[Trouble | None] = ()) -> None:
         self.files: dict[str, bytes] = {}
         self.tokens_given = 0
+        self.received = 0
         self._troubles = iter(troubles)
         self._token = ""
         self._sessions: dict[str, bytearray] = {}
+        self._closed: set[str] = set()
         self._links: dict[str, str] = {}
         upload = "/2/files/upload_session"
         self.app = Starlette(
@@ -50,6 +52,7 @@ class DropboxStandIn:
                 Route(f"{upload}/append_v2", self._append, methods=["POST"]),
                 Route(f"{upload}/finish", self._finish, methods=["POST"]),
                 Route("/2/sharing/create_shared_link_with_settings", self._share, methods=["POST"]),
+                Route("/s/{number:int}", self._give, methods=["GET"]),
             ]
         )
 
@@ -77,12 +80,16 @@ class DropboxStandIn:
         if (refused := self._refused(request, trouble)) is not None:
             return refused
         cursor = _argument(request)["cursor"]
+        if (over := self._over(cursor["session_id"])) is not None:
+            return _conflict({".tag": over}, f"{over}/..")
         held, piece = self._sessions[cursor["session_id"]], await request.body()
         if trouble is Trouble.HALF_HEARD:
             held += piece[: len(piece) // 2]
+            self.received += len(piece) // 2
         if cursor["offset"] != len(held):
             return _conflict({".tag": "incorrect_offset", "correct_offset": len(held)}, "incorrect_offset/..")
         held += piece
+        self.received += len(piece)
         return JSONResponse(None)
 
     async def _finish(self, request: Request) -> Response:
@@ -90,7 +97,12 @@ class DropboxStandIn:
         if (refused := self._refused(request, trouble)) is not None:
             return refused
         argument = _argument(request)
-        held = self._sessions[argument["cursor"]["session_id"]]
+        session = argument["cursor"]["session_id"]
+        if (over := self._over(session)) is not None:
+            return _conflict(
+                {".tag": "lookup_failed", "lookup_failed": {".tag": over}}, f"lookup_failed/{over}/.."
+            )
+        held = self._sessions[session]
         if argument["cursor"]["offset"] != len(held):
             wrong = {".tag": "incorrect_offset", "correct_offset": len(held)}
             return _conflict(
@@ -98,19 +110,31 @@ class DropboxStandIn:
             )
         path = argument["commit"]["path"]
         self.files[path] = bytes(held)
+        self._closed.add(session)
         return JSONResponse({"path_display": path, "size": len(held)})
 
     async def _share(self, request: Request) -> Response:
         if (refused := self._refused(request)) is not None:
             return refused
         path = (await request.json())["path"]
-        link = {"url": f"https://www.dropbox.com/s/{len(self._links)}?dl=0", "path_lower": path}
+        link = {"url": f"{request.base_url}s/{len(self._links)}?dl=0", "path_lower": path}
         if path in self._links:
             known = {"url": self._links[path], "path_lower": path}
             error = {".tag": "shared_link_already_exists", "shared_link_already_exists": {"metadata": known}}
             return _conflict(error, "shared_link_already_exists/..")
         self._links[path] = link["url"]
         return JSONResponse(link)
+
+    async def _give(self, request: Request) -> Response:
+        """What is behind a link."""
+        paths = list(self._links)[request.path_params["number"] :]
+        return Response(self.files[paths[0]]) if paths else PlainTextResponse("no such link", 404)
+
+    def _over(self, session: str) -> str | None:
+        """Why a session takes no more."""
+        if session in self._closed:
+            return "closed"
+        return None if session in self._sessions else "not_found"
 
     def _refused(self, request: Request, trouble: Trouble | None = None) -> Response | None:
         if trouble is Trouble.EXPIRED:

@@ -22,6 +22,7 @@ from ingest.problems import (
     NOT_FOUND,
     NOT_READABLE,
     NOT_RECORDED,
+    QUARANTINED,
     RUN_TOO_OFTEN,
     WATCHED_BY_MANY,
 )
@@ -125,7 +126,7 @@ CALLS = (
         page=True,
         parameters=(JOB, WAIT),
         answers={200: Answer(words="The job.", media={JSON: Job, HTML: str})},
-        problems=(NOT_FOUND, INVALID, NOT_READABLE),
+        problems=(NOT_FOUND, QUARANTINED, INVALID, NOT_READABLE),
         curl='"$HOOKLINE/jobs/$JOB?wait=10"',
     ),
     Call(

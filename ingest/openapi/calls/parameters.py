@@ -45,6 +45,9 @@ CALLBACK: Final = in_path("id", words.CallbackId)
 BATCH: Final = in_path("id", words.BatchId)
 REPLAY: Final = in_path("id", words.ReplayId)
 RECEIVER: Final = in_path("id", words.ReceiverId)
+QUEUE: Final = in_path("name", Annotated[str, Meta(examples=["high"])])
+HANDLER: Final = in_path("name", Annotated[str, Meta(examples=["handlers.fireflies:meeting_summarized"])])
+WORKER: Final = in_path("name", Annotated[str, Meta(examples=["box.7.k2x9"])])
 SOURCE: Final = in_path("source", Annotated[str, Meta(pattern="^[a-z0-9-]{1,64}$", examples=["acme"])])
 WAIT: Final = Parameter(
     name="wait", kind=_WAIT, words="Answer when it has ended, in so many seconds at the latest; at most 60."

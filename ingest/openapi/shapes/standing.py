@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from infra.ledger.pauses import Held
 from infra.ledger.records import ReceiverStatus
 from ingest.openapi.shapes.words import NONE, EventId, JobId, Moment, ReceiverId, Seconds, Text, Whole
 
@@ -33,6 +34,7 @@ class QueueStanding(Struct, kw_only=True):
     started: Whole
     failed: Whole
     oldest_seconds: Annotated[Seconds, Meta(description="For how long the job at its head has waited.")]
+    paused: Annotated[bool, Meta(description="Whether workers begin none of its jobs.", examples=[False])]
 
 
 class Worker(Struct, kw_only=True):
@@ -42,14 +44,44 @@ class Worker(Struct, kw_only=True):
     host: Annotated[str, Meta(examples=["box"])]
     queues: list[str]
     busy: Annotated[Whole, Meta(description="How many jobs it holds.")]
+    slots: Annotated[Whole | None, Meta(description="How many it may hold.", examples=[100])]
+    version: Annotated[str, Meta(description="Of Hookline.", examples=["0.1.0"])]
+    draining: Annotated[bool, Meta(description="Whether an operator has asked it to stop.", examples=[False])]
+    started_at: Moment | None
     last_seen_at: Moment | None
 
 
+class WorkPause(Struct, kw_only=True):
+    """A queue, or a handler, none of whose jobs begins."""
+
+    kind: Held
+    name: Annotated[str, Meta(examples=["high"])]
+    by: Annotated[str, Meta(description="Who paused it.", examples=["ops (API)"])]
+    paused_at: Moment | None
+
+
 class Queues(Struct, kw_only=True):
-    """Every queue that ever held a job, and every worker that is alive."""
+    """Every queue that ever held a job, every worker that is alive, and what is paused."""
 
     queues: list[QueueStanding]
     workers: list[Worker]
+    pauses: list[WorkPause]
+
+
+class Paused(Struct, kw_only=True):
+    """How a queue, or a handler, stands now."""
+
+    name: Annotated[str, Meta(examples=["high"])]
+    paused: Annotated[bool, Meta(examples=[True])]
+    changed: Annotated[bool, Meta(description="False: it was so before.", examples=[True])]
+
+
+class Draining(Struct, kw_only=True):
+    """A worker that takes no further job."""
+
+    name: Annotated[str, Meta(examples=["box.7.k2x9"])]
+    draining: Literal[True]
+    changed: Annotated[bool, Meta(description="False: it was asked before.", examples=[True])]
 
 
 class Receiver(Struct, kw_only=True):

@@ -100,7 +100,7 @@ class BatchReceipt(Receipt, kw_only=True):
     code: (
         Annotated[
             Literal["idempotency_conflict"],
-            Meta(description="Its key was used for another payload: this is the first job."),
+            Meta(description="Its key was used for another payload or type: this is the first job."),
         ]
         | UnsetType
     ) = UNSET

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from infra.findings import NO_WORKER, Finding, Seen, Severity, of_records, of_server, of_workers
+from infra.ledger.archiving import ArchiveStanding
 from infra.ledger.overview import LiveWorker, Volume
+from infra.ledger.pauses import Held, Pause
 from infra.ledger.reading import QueueCounts
 from infra.ledger.records import HandlerEntry
 from infra.store import Facts
@@ -156,6 +158,17 @@ def test_work_that_is_done_gives_no_finding() -> None:
             "queue-late",
             "queue high was queued 6 min ago: 4 jobs there",
         ),
+        (
+            {
+                "queues": [QueueCounts("high", 4, 0, 0, 0)],
+                "waiting_since": {"high": NOW - timedelta(minutes=6)},
+                "pauses": [Pause(Held.QUEUE, "high", "ada", NOW - timedelta(minutes=7))],
+            },
+            W,
+            "queue-paused",
+            "queue high is paused: its jobs wait; paused by ada 7 min ago",
+        ),
+        ({"pauses": [Pause(Held.HANDLER, "m:f", "", None)]}, W, "handler-paused", "paused by somebody"),
     ],
 )
 def test_work_that_nobody_does_is_told(
@@ -178,12 +191,27 @@ def test_work_that_nobody_does_is_told(
         ),
         ({"dead_callbacks": 2}, W, "callbacks-given-up", "2 callbacks given up"),
         ({"paused_receivers": ["rcv_1"]}, W, "receivers-paused", "1 receiver paused: rcv_1"),
+        (
+            {
+                "archive": ArchiveStanding(
+                    archived=0, done_at=None, failing_since=NOW - timedelta(hours=2), error="gone"
+                )
+            },
+            W,
+            "archive-away",
+            "began to fail 2 h ago: gone",
+        ),
     ],
 )
 def test_what_waits_for_a_person_is_told(
     values: dict[str, Any], severity: Severity, code: str, words: str
 ) -> None:
     assert_told(of_records(seen(**values)), severity, code, words)
+
+
+def test_an_archive_that_works_is_nothing_to_tell() -> None:
+    works = ArchiveStanding(archived=7, done_at=NOW, failing_since=None, error="")
+    assert list(of_records(seen(archive=works))) == []
 
 
 def test_without_a_worker_nothing_else_is_said_of_the_queues() -> None:

@@ -92,8 +92,9 @@ def test_secrets_are_not_in_the_repr() -> None:
         | {
             name: "https://hush.example"
             for name in SECRET_VARIABLES
-            if "API" not in name and name != "HOOKLINE_CONSOLE_USERS"
+            if "API" not in name and name not in ("HOOKLINE_CONSOLE_USERS", "HOOKLINE_SHARDS")
         }
+        | {"HOOKLINE_SHARDS": "redis://:hush@one redis://:hush@two"}
     )
     assert "hush" not in repr(settings)
     assert settings.api_keys[0].key == "hush"

@@ -23,6 +23,7 @@ from infra.settings import Settings
 from infra.signatures import Fetcher
 from ingest.app import create_app
 from ingest.parts import assemble
+from ingest.receiver_checks import CheckReceiver
 from ingest.sources import Source, load_sources
 from tests.conftest import BESIDE_RECORDS
 from tests.unit.ingest import described
@@ -160,8 +161,11 @@ async def running(
     connect: Callable[[Callable[[], redis.asyncio.Redis]], redis.asyncio.Redis] = lambda make: make(),
     sources: str = SOURCES,
     secrets: Mapping[str, str] = SECRETS,
+    environ: Mapping[str, str] = {},
     now: datetime = NOW,
     fetcher: Fetcher | None = None,
+    connect_provider: Callable[[], httpx.AsyncClient] | None = None,
+    check_receiver: CheckReceiver | None = None,
 ) -> AsyncIterator[House]:
     """The application between start and stop.
 
@@ -170,13 +174,19 @@ async def running(
         connect: makes the application's client for the ledger, from what makes one to the Redis in memory.
         sources: the file.
         secrets: by source.
+        environ: what else the sources' table is read with.
         fetcher: calls what the application calls, besides receivers.
+        connect_provider: makes what calls the identity provider.
+        check_receiver: what receivers are checked by.
     """
     server, clock = fakeredis.FakeServer(), ManualClock(now)
     made = Settings.load(SETTINGS | dict(settings or {}))
     table = load_sources(
         made,
-        {f"SOURCE_{name.upper().replace('-', '_')}_SECRET": secret for name, secret in secrets.items()},
+        {
+            **environ,
+            **{f"SOURCE_{name.upper().replace('-', '_')}_SECRET": secret for name, secret in secrets.items()},
+        },
         read_file=lambda _: sources,
     )
 
@@ -191,6 +201,8 @@ async def running(
         in_memory=True,
         clock=clock,
         fetcher=fetcher,
+        connect_provider=connect_provider,
+        check_receiver=check_receiver,
     )
     app = create_app(parts)
     async with (

@@ -158,3 +158,17 @@ def test_what_another_version_counted_differently_is_left_out() -> None:
     })  # fmt: skip
 
     assert [sample for family in families for sample in family.samples] == []
+
+
+def test_an_archive_tells_whether_it_fails() -> None:
+    async def scenario(house: House) -> None:
+        assert ("hookline_archive_failing",) not in await scraped(house)
+        archiving = house.ledger.archiving
+        await archiving.went("w1", error="the bucket is gone")
+        assert (await scraped(house))["hookline_archive_failing",] == 1
+        await archiving.went("w1", error=None)
+        found = await scraped(house)
+        assert found["hookline_archive_failing",] == 0
+        assert found["hookline_jobs_archived_total",] == 0
+
+    on(scenario)

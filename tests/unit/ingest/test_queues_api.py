@@ -23,11 +23,17 @@ def test_queues_tell_what_waits_and_workers_what_they_do() -> None:
             told = (await get(house)).json()
             default, low = told["queues"]
             assert default.pop("oldest_seconds") >= 0
-            assert default == {"name": "default", "queued": 2, "scheduled": 0, "started": 1, "failed": 0}
+            assert default == {
+                "name": "default", "queued": 2, "scheduled": 0, "started": 1, "failed": 0, "paused": False,
+            }  # fmt: skip
             assert (low["name"], low["scheduled"], low["oldest_seconds"]) == ("low", 1, 0)
             (worker,) = told["workers"]
             assert worker.pop("last_seen_at") is not None
-            assert worker == {"name": "w1", "host": "", "queues": [], "busy": 1}
+            assert worker.pop("started_at") is not None
+            assert worker == {
+                "name": "w1", "host": "", "queues": [], "busy": 1, "slots": None, "version": "", "draining": False,
+            }  # fmt: skip
+            assert told["pauses"] == []
 
     asyncio.run(check())
 
@@ -35,7 +41,7 @@ def test_queues_tell_what_waits_and_workers_what_they_do() -> None:
 def test_an_empty_house_has_none() -> None:
     async def check() -> None:
         async with running() as house:
-            assert (await get(house)).json() == {"queues": [], "workers": []}
+            assert (await get(house)).json() == {"queues": [], "workers": [], "pauses": []}
 
     asyncio.run(check())
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cli.assembly import tell_start
+from infra.cli.start import tell_start
 from infra.expressions import Document
 from infra.ledger.records import CallbackFormat, CallbackOptions
 from infra.settings import Settings, SettingsError

@@ -28,6 +28,7 @@ from infra.ledger.records import Arrival, CallbackAttempt, CallbackStatus, Deliv
 from infra.metrics import Metrics
 from infra.redis_client import memory
 from tests.files import no_files
+from worker import isolation
 from worker.callbacks.deliver import Sent
 from worker.callbacks.outbox import Outbox
 from worker.callbacks.receivers import Receivers, Result
@@ -336,6 +337,56 @@ def test_a_def_job_beyond_the_threads_waits_and_its_time_does_not_run() -> None:
         jobs = [await house.accept() for _ in range(3)]
         await burst(house, threads=1)
         assert [(await house.job(job_id)).result for job_id in jobs] == ["in time"] * 3
+
+    in_loop(test)
+
+
+def test_def_jobs_are_shared_by_workers_that_have_a_thread_for_them() -> None:
+    async def test(house: House) -> None:
+        at_work: list[str] = []
+        go_on = threading.Event()
+
+        @house.registry.handler("acme", "t")
+        def handle(context: Any) -> None:
+            at_work.append(context.job_id)
+            go_on.wait(10)
+
+        jobs = [await house.accept() for _ in range(12)]
+        async with working(house.worker("a", threads=2)), working(house.worker("b", threads=2)):
+            await until(lambda: len(at_work) == 4)
+            states = [(await house.job(job_id)).status for job_id in jobs]
+            assert states.count("queued") >= 12 - 4 - 2  # a worker holds one more, which might need no thread
+            go_on.set()
+            for job_id in jobs:
+                await house.until(job_id, "finished")
+
+    in_loop(test)
+
+
+def test_a_def_job_that_waits_for_long_is_left_to_other_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(isolation, "SECONDS_OF_PATIENCE", 0.1)
+
+    async def test(house: House) -> None:
+        ran: list[str] = []
+        go_on = threading.Event()
+
+        @house.registry.handler("acme", "t")
+        def handle(context: Any) -> None:
+            ran.append(context.job_id)
+            go_on.wait(10)
+
+        first = await house.accept()
+        async with working(house.worker("a", threads=1)):
+            await until(lambda: ran)
+            second = await house.accept()
+            await house.until(second, "started")
+            await house.until(second, "scheduled")
+            assert ran == [first]
+            go_on.set()
+            assert len((await house.until(second, "finished")).attempts) == 1
+        assert ran == [first, second]
 
     in_loop(test)
 

@@ -40,6 +40,9 @@ class Played:
     withdrawn: list[str] = field(default_factory=list)
     others: Neighbours = ALONE
 
+    def dedicated(self) -> "Played":
+        return self
+
     async def neighbours(self) -> Neighbours:
         return self.others
 

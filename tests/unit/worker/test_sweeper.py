@@ -80,3 +80,21 @@ def test_who_is_alone_tells_nobody() -> None:
     swept = Swept(1)
     asyncio.run(sweeping(swept.sweepers, 0.1))
     assert (swept.sweeps[0] > 0, swept.told) == (True, 0)
+
+
+def test_where_there_is_an_archive_a_sweeper_removes_nothing() -> None:
+    async def sweep(*, retires: bool) -> int:
+        retired = 0
+
+        async def retire() -> int:
+            nonlocal retired
+            retired += 1
+            return 0
+
+        ledger = Swept(1)._ledger(0)
+        ledger.jobs.retire = retire
+        await Sweeper(ledger, queues=(), interval=INTERVAL, spread=0, retires=retires).sweep()
+        return retired
+
+    assert asyncio.run(sweep(retires=True)) == 1
+    assert asyncio.run(sweep(retires=False)) == 0
