@@ -12,6 +12,7 @@ from ingest.problems import (
     HTTP_MALFORMED,
     INTERNAL,
     SCOPE_MISSING,
+    SHARD_UNSAID,
     UNAUTHORIZED,
     Kind,
 )
@@ -74,6 +75,7 @@ class Call:
 
     Args:
         name: the ``operationId``.
+        of_many: whether it is about all that one ledger holds, so that over several shards it has to name one.
         scope: what a key needs; None: no key opens it.
         link: whether the signed link to the very thing opens it too.
         page: whether browsers get pages, also of refusals.
@@ -87,6 +89,7 @@ class Call:
     tag: str
     summary: str
     words: str = ""
+    of_many: bool = False
     scope: Scope | None = None
     link: bool = False
     page: bool = False
@@ -101,10 +104,11 @@ class Call:
         """Everything that it may be refused with, in HTTP: a WebSocket is opened, and closed with a code."""
         if 101 in self.answers:
             return (*self.problems, *ALWAYS)
+        sharded = (SHARD_UNSAID,) if self.of_many else ()
         guarded = ((UNAUTHORIZED,) if self.scope or self.link else ()) + (
             (SCOPE_MISSING,) if self.scope else ()
         )
-        return (*guarded, *self.problems, *ALWAYS)
+        return (*guarded, *sharded, *self.problems, *ALWAYS)
 
     @property
     def command(self) -> str:

@@ -24,6 +24,8 @@ from tests.acceptance.inbox import Inbox
 from tests.acceptance.watching import Event, events, messages, socket, stream, watching
 from tests.conftest import missing
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 
 @pytest.fixture(scope="module")
 def pair(house: System) -> tuple[System, tuple[str, str]]:

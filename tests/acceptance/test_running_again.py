@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.acceptance.builders import API_KEY, CALLBACK_SECRET, System, assert_problem
 from tests.acceptance.inbox import Inbox
+
+pytestmark = pytest.mark.slow  # many processes, one after the other
 
 OPERATOR = {"Authorization": f"Bearer {API_KEY}"}
 

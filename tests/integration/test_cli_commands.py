@@ -21,7 +21,7 @@ from infra.ledger import Ledger, Seal
 from infra.redis_client import connect, connect_sync
 from tests.conftest import Spawned, spawning
 
-pytestmark = pytest.mark.needs_server
+pytestmark = [pytest.mark.needs_server, pytest.mark.slow]  # many processes, one after the other
 
 SECRET = "0123456789abcdef"
 HANDLERS = """

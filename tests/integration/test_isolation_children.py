@@ -28,6 +28,8 @@ from worker.children import Children
 from worker.frames import Setup
 from worker.isolation import Isolation
 
+pytestmark = pytest.mark.slow  # many processes, one after the other
+
 PROJECT = str(Path(__file__).with_name("project"))
 
 

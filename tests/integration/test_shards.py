@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from infra.redis_client import connect, connect_sync, memory
 from infra.settings import Settings, SettingsError
 from infra.shards import in_shard, shard_in
 from ingest.app import create_sharded_app
+from ingest.openapi.calls import CALLS
 from ingest.parts import assemble
 from ingest.sources import load_sources
 
@@ -299,6 +301,19 @@ def test_an_id_that_nobody_has_is_not_found(path: str) -> None:
 
 
 # -- what is about many ------------------------------------------------------------------------------------------------
+
+
+def test_the_document_says_which_calls_have_to_name_a_shard() -> None:
+    async def check(house: House) -> None:
+        for call in CALLS:
+            if 101 in call.answers:
+                continue
+            path = re.sub(r"\{\w+\}", "any", call.path)
+            answer = await (house.get(path) if call.method == "GET" else house.post(path))
+            unsaid = answer.headers["Content-Type"].endswith("problem+json") and answer.json()["code"]
+            assert (unsaid == "shard_unsaid") is call.of_many, call.name
+
+    over(fakes(2), check)
 
 
 @pytest.mark.parametrize(

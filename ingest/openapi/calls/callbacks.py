@@ -15,6 +15,7 @@ CALLS = (
     Call(
         method="GET",
         path="/callbacks",
+        of_many=True,
         name="listCallbacks",
         tag="Callbacks",
         summary="List callbacks, the newest first",
@@ -41,6 +42,7 @@ CALLS = (
     Call(
         method="GET",
         path="/receivers",
+        of_many=True,
         name="listReceivers",
         tag="Callbacks",
         summary="Where callbacks went last",
@@ -60,6 +62,7 @@ CALLS = (
     Call(
         method="POST",
         path="/receivers/{id}/pause",
+        of_many=True,
         name="pauseReceiver",
         tag="Callbacks",
         summary="Send nothing there",
@@ -73,6 +76,7 @@ CALLS = (
     Call(
         method="POST",
         path="/receivers/{id}/resume",
+        of_many=True,
         name="resumeReceiver",
         tag="Callbacks",
         summary="Call it again",

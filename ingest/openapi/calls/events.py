@@ -22,6 +22,7 @@ CALLS = (
     Call(
         method="GET",
         path="/events",
+        of_many=True,
         name="listEvents",
         tag="Events",
         summary="List events, the newest first",

@@ -104,6 +104,7 @@ CALLS = (
     Call(
         method="GET",
         path="/jobs",
+        of_many=True,
         name="listJobs",
         tag="Jobs",
         summary="List jobs, the newest first",
@@ -211,6 +212,7 @@ CALLS = (
     Call(
         method="GET",
         path="/stream",
+        of_many=True,
         name="watchAll",
         tag="Jobs",
         summary="All jobs' changes, as they come",
@@ -224,6 +226,7 @@ CALLS = (
     Call(
         method="GET",
         path="/ws",
+        of_many=True,
         name="watchAllBySocket",
         tag="Jobs",
         summary="The same over a WebSocket",

@@ -11,6 +11,7 @@ CALLS = (
     Call(
         method="GET",
         path="/queues",
+        of_many=True,
         name="readQueues",
         tag="Operating",
         summary="Queues and workers",
@@ -22,6 +23,7 @@ CALLS = (
     Call(
         method="POST",
         path="/queues/{name}/pause",
+        of_many=True,
         name="pauseQueue",
         tag="Operating",
         summary="Begin none of a queue's jobs",
@@ -35,6 +37,7 @@ CALLS = (
     Call(
         method="POST",
         path="/queues/{name}/resume",
+        of_many=True,
         name="resumeQueue",
         tag="Operating",
         summary="Run a queue's jobs again",
@@ -47,6 +50,7 @@ CALLS = (
     Call(
         method="POST",
         path="/handlers/{name}/pause",
+        of_many=True,
         name="pauseHandler",
         tag="Operating",
         summary="Begin none of a handler's jobs",
@@ -60,6 +64,7 @@ CALLS = (
     Call(
         method="POST",
         path="/handlers/{name}/resume",
+        of_many=True,
         name="resumeHandler",
         tag="Operating",
         summary="Run a handler's jobs again",
@@ -73,6 +78,7 @@ CALLS = (
     Call(
         method="POST",
         path="/workers/{name}/drain",
+        of_many=True,
         name="drainWorker",
         tag="Operating",
         summary="Have a worker end",
@@ -98,6 +104,7 @@ CALLS = (
     Call(
         method="GET",
         path="/metrics",
+        of_many=True,
         name="readMetrics",
         tag="Operating",
         summary="Numbers for Prometheus",

@@ -18,6 +18,7 @@ CALLS = (
     Call(
         method="POST",
         path="/replays",
+        of_many=True,
         name="startReplay",
         tag="Bulk replays",
         summary="Run many jobs again, or count them",
@@ -54,6 +55,7 @@ CALLS = (
     Call(
         method="GET",
         path="/replays",
+        of_many=True,
         name="listReplays",
         tag="Bulk replays",
         summary="The newest bulk replays",
