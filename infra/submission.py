@@ -73,6 +73,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
         accepted_by: str | None = None,
         parent: str | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
+        client: str | None = None,
     ) -> Arrival:
         """What is to be recorded of it. For an entry that was checked.
 
@@ -81,6 +82,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
             accepted_by: the name of the API key.
             parent: the id of the job that asked for it.
             headers: what its event keeps of those that it came with.
+            client: the address that asked for it.
         """
         suffix, body, due = new_suffix(), self.body, self.due(now)
         return Arrival(
@@ -91,6 +93,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
             received_at=now,
             body=body,
             headers=headers,
+            client=client,
             provider_event_id=self.idempotency_key,
             queue=self.queue or (entry.queue if entry else None) or DEFAULT_QUEUE,
             timeout=entry.timeout if entry else DEFAULT_TIMEOUT,

@@ -115,6 +115,7 @@ def _receive(parts: Parts) -> Receive:
         throttle=Throttle(parts.ledger.admissions),
         metrics=parts.metrics,
         traces=parts.traces,
+        client_header=parts.settings.client_header,
         public_url=parts.settings.public_url,
         clock=parts.clock,
     )
@@ -130,6 +131,7 @@ def _submit_jobs(parts: Parts) -> SubmitJobs:
         policy=parts.policy,
         metrics=parts.metrics,
         traces=parts.traces,
+        client_header=parts.settings.client_header,
         clock=parts.clock,
         max_body=parts.settings.max_body,
     )

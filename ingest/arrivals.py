@@ -42,12 +42,14 @@ def arrival_of(
     entry: HandlerEntry | None,
     policy: EgressPolicy,
     received_at: datetime,
+    client: str,
     place: int | None = None,
 ) -> Arrival:
     """A verified request as an event, and the job to make for it.
 
     Args:
         document: the request's headers and the event's body, which may be one of several in the request's.
+        client: the address that the request came from.
         place: its place among them; None: it is alone.
         entry: what live workers say of such events.
         policy: what may be called.
@@ -62,6 +64,7 @@ def arrival_of(
         source=source.name,
         type=type,
         received_at=received_at,
+        client=client or None,
         body=document.body,
         content_type=request.headers.get("content-type") or "",
         headers=_kept_headers(request.headers, secrets=source.secrets),

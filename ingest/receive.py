@@ -27,6 +27,7 @@ from infra.strict_json import StrictJSONError
 from infra.tracing import Traces
 from ingest.arrivals import arrival_of, type_of
 from ingest.batches import AT_ONCE, MOST_EVENTS, events_of
+from ingest.callers import caller
 from ingest.handshake_replies import Replies
 from ingest.handshakes import Answer, Handshakes
 from ingest.intake import read_body
@@ -56,6 +57,7 @@ class Receive:
         refused: keeps a sample of what is refused.
         throttle: holds sources to their rates.
         public_url: what our address is to senders; some of them sign it.
+        client_header: the one in which the proxy before us tells who called.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Receive:
         metrics: Metrics,
         traces: Traces,
         public_url: str | None,
+        client_header: str | None,
         clock: Clock,
     ) -> None:
         self._sources = sources
@@ -87,6 +90,7 @@ class Receive:
         self._metrics = metrics
         self._traces = traces
         self._public_url = public_url
+        self._client_header = client_header
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: ReceiveMessage, send: Send) -> None:
@@ -110,7 +114,7 @@ class Receive:
             body=await read_body(scope, receive, limit=source.max_body),
         )
         document = Document(headers=request.headers, body=request.body)
-        now = self._clock.now()
+        now, client = self._clock.now(), caller(scope, self._client_header)
         refusal = await self._refusal(source, request, now)
         if source.handshakes is not None:
             answer = _answer_to(source.handshakes, request, document, verified=refusal is None)
@@ -124,9 +128,10 @@ class Receive:
         _check_json(source, document)
         bodies = None if source.batch is None else events_of(source.batch, document)
         if bodies is not None:
-            receipts = await self._record_batch(source, request, bodies, begun=begun, now=now)
+            receipts = await self._record_batch(source, request, bodies, client, begun=begun, now=now)
         else:
-            receipts = await self._record([await self._arrival(source, request, document, now)], begun=begun)
+            arrival = await self._arrival(source, request, document, client, now)
+            receipts = await self._record([arrival], begun=begun)
         self._metrics.accepted(source.name, receipts, perf_counter() - begun)
         if source.handshakes is not None and source.handshakes.acknowledgement is not None:
             return source.handshakes.acknowledgement.reply()
@@ -156,6 +161,7 @@ class Receive:
         source: Source,
         request: SignedRequest,
         document: Document,
+        client: str,
         now: datetime,
         *,
         place: int | None = None,
@@ -163,7 +169,8 @@ class Receive:
         """What is to be recorded of an event.
 
         Args:
-            now: when its request was whole.
+            client: where its request came from.
+            now: when that was whole.
             place: of the event in a body of several.
         """
         type_ = type_of(source, document)
@@ -175,6 +182,7 @@ class Receive:
             entry=await self._routes.find(source.name, type_),
             policy=self._policy,
             received_at=now,
+            client=client,
             place=place,
         )
 
@@ -205,6 +213,7 @@ class Receive:
         source: Source,
         request: SignedRequest,
         bodies: Sequence[bytes],
+        client: str,
         *,
         begun: float,
         now: datetime,
@@ -224,6 +233,7 @@ class Receive:
                         source,
                         request,
                         Document(headers=request.headers, body=body),
+                        client,
                         now,
                         place=first + index,
                     )

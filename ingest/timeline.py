@@ -1,7 +1,7 @@
 """The timeline of an event: one list of what happened, the oldest first, derived from what is stored anyway."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from infra.clock import rfc3339
@@ -19,13 +19,14 @@ def timeline(history: History, source: Source | None) -> list[Entry]:
     Args:
         source: as it is set up now; None where it is no more, or is one of ours.
     """
-    entries = [*_arrival(history.event, source)]
+    first = min((job.rounds[0].created_at for job in history.jobs), default=None)
+    entries = [*_arrival(history.event, source, first)]
     for job in history.jobs:
         entries += _job(job)
     return sorted(entries, key=_order)
 
 
-def _arrival(event: EventRecord, source: Source | None) -> Iterator[Entry]:
+def _arrival(event: EventRecord, source: Source | None, recorded_at: datetime | None) -> Iterator[Entry]:
     at = rfc3339(event.received_at)
     yield {
         "at": at,
@@ -34,6 +35,8 @@ def _arrival(event: EventRecord, source: Source | None) -> Iterator[Entry]:
         "type": event.type,
         "size": event.size,
         "accepted_by": event.accepted_by,
+        "client": event.client,
+        "took_ms": None if recorded_at is None else _milliseconds(recorded_at - event.received_at),
         "forwarded_for": event.headers.get("x-forwarded-for"),
     }
     if source is not None:
@@ -101,6 +104,11 @@ def _posts(job: JobRecord, callback: CallbackRecord) -> Iterator[Entry]:
             reply=post.reply,
             error=post.error,
         )
+
+
+def _milliseconds(duration: timedelta) -> int:
+    """Never less than none: the two moments are of two clocks."""
+    return max(0, round(duration.total_seconds() * 1000))
 
 
 def _entry(job: JobRecord, at: datetime | None, kind: str, **told: Any) -> Entry:

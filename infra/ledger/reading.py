@@ -250,4 +250,5 @@ def told_of(
         "differing_duplicates": whole(counts[1]),
         "wait_key": told.get("wait_key"),
         "replay_of": told.get("replay_of"),
+        "client": told.get("client"),
     }

@@ -66,6 +66,7 @@ class _Head(msgspec.Struct, kw_only=True, omit_defaults=True):
     tag: str | None = None
     at: int
     digest: str
+    client: str | None = None
     content_type: str | None = None
     headers: dict[str, str] | None = None
     id: str | None = None
@@ -147,6 +148,7 @@ def head_of(arrival: Arrival, *, body: str) -> bytes:
             tag=None if arrival.tag is None else plain(arrival.tag),
             at=unix_milliseconds(arrival.received_at),
             digest=body,
+            client=arrival.client,
             content_type=None if arrival.content_type == "application/json" else arrival.content_type,
             headers=dict(arrival.headers) or None,
             id=arrival.provider_event_id,

@@ -27,6 +27,7 @@ from ingest.api.batches import KeptBatches
 from ingest.api.endpoint import Endpoint
 from ingest.api.query import query_of
 from ingest.api.submission import read_submissions
+from ingest.callers import caller
 from ingest.estimates import Estimates
 from ingest.glances import Glances
 from ingest.intake import read_body, while_connected
@@ -63,6 +64,7 @@ class SubmitJobs(Endpoint):
         policy: EgressPolicy,
         metrics: Metrics,
         traces: Traces,
+        client_header: str | None,
         clock: Clock,
         max_body: int,
     ) -> None:
@@ -74,6 +76,7 @@ class SubmitJobs(Endpoint):
         self._policy = policy
         self._metrics = metrics
         self._traces = traces
+        self._client_header = client_header
         self._clock = clock
         self._max_body = max_body
 
@@ -84,7 +87,8 @@ class SubmitJobs(Endpoint):
         body = await read_body(scope, receive, limit=self._max_body)
         submissions, is_batch = read_submissions(body, policy=self._policy, now=self._clock.now())
         along = {name: value for name in _KEPT_HEADERS if (value := headers.get(name)) is not None}
-        arrivals = [await self._arrival(submission, key, along) for submission in submissions]
+        client = caller(scope, self._client_header)
+        arrivals = [await self._arrival(submission, key, along, client) for submission in submissions]
         try:
             receipts = await self._recorder.record(arrivals)
         except LedgerError as error:
@@ -116,7 +120,9 @@ class SubmitJobs(Endpoint):
             raise Problem(NOT_RECORDED, _SEND_AGAIN) from error
         return batch_id
 
-    async def _arrival(self, submission: Submission, key: ApiKey, headers: Mapping[str, str]) -> Arrival:
+    async def _arrival(
+        self, submission: Submission, key: ApiKey, headers: Mapping[str, str], client: str
+    ) -> Arrival:
         """What is to be recorded of one submission.
 
         Raises:
@@ -125,7 +131,9 @@ class SubmitJobs(Endpoint):
         entry = await self._routes.find(API_SOURCE, submission.type, sure=True)
         if entry is None and self._routes.any_worker:
             raise Problem(INVALID, f"No worker has a handler for ({API_SOURCE!r}, {submission.type!r}).")
-        return submission.arrival(entry, self._clock.now(), accepted_by=key.name, headers=headers)
+        return submission.arrival(
+            entry, self._clock.now(), accepted_by=key.name, headers=headers, client=client or None
+        )
 
 
 class ReadJob(Endpoint):

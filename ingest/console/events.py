@@ -66,6 +66,7 @@ class EventPage(View):
         last = history.jobs[-1].rounds[-1] if history.jobs else None
         values = {
             "event": event_view(history.event),
+            "client": history.event.client,
             "job_status": "" if last is None else last.status,
             "result": None if last is None else result_of(last),
             "steps": picture(story, self._clock.now()),

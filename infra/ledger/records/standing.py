@@ -136,6 +136,7 @@ class EventSummary:
     differing_duplicates: int
     wait_key: str | None = None
     replay_of: str | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

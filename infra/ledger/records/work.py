@@ -37,6 +37,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         accepted_by: the name of the API key, for ``POST /jobs``.
         parent: the id of the job whose handler made this one.
         replay_of: the id of the event that this one is an edited replay of.
+        client: the address that its request came from, as far as that can be known.
     """
 
     event_id: str
@@ -62,6 +63,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     accepted_by: str | None = None
     parent: str | None = None
     replay_of: str | None = None
+    client: str | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

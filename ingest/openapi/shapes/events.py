@@ -66,6 +66,18 @@ class Entry(Struct, kw_only=True):
     type: Type | UnsetType = UNSET
     size: Annotated[Whole, Meta(description="`received`: of the body, in bytes.")] | UnsetType = UNSET
     accepted_by: Text | UnsetType | None = UNSET
+    client: (
+        Annotated[str, Meta(description="`received`: the address that the request came from.")]
+        | UnsetType
+        | None
+    ) = UNSET
+    took_ms: (
+        Annotated[
+            int, Meta(ge=0, description="`received`: until it was stored, by the clocks of web and of Redis.")
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
     forwarded_for: (
         Annotated[str, Meta(description="`received`: what a proxy wrote, or anybody.")] | UnsetType | None
     ) = UNSET
@@ -117,7 +129,7 @@ Timeline = Annotated[
         examples=[
             [
                 {"at": "2026-11-21T20:41:11.123Z", "kind": "received", "source": "api", "type": "report", "size": 19, "accepted_by": "crm",
-                 "forwarded_for": None},
+                 "client": "203.0.113.7", "took_ms": 2, "forwarded_for": None},
                 {"at": "2026-11-21T20:41:11.123Z", "kind": "queued", "job_id": "job_01kcm3w5x8r2v6q0b4d7e9f1g3", "queue": "default",
                  "parent": None},
                 {"at": "2026-11-21T20:41:11.130Z", "kind": "attempt", "job_id": "job_01kcm3w5x8r2v6q0b4d7e9f1g3", "number": 1, "round": 1,

@@ -42,6 +42,7 @@ def kept(
         type=type_of(source, document),
         entry=entry,
         policy=EgressPolicy(),
+        client="203.0.113.7",
         received_at=NOW,
     )
 

@@ -88,6 +88,8 @@ def test_an_event_is_shown_with_all_that_became_of_it() -> None:
             assert times == sorted(times)
             (received,), (verified,) = of_kind(entries, "received"), of_kind(entries, "verified")
             assert (received["size"], received["forwarded_for"]) == (shown["size"], "203.0.113.9")
+            assert received["client"] == "127.0.0.1"
+            assert received["took_ms"] >= 0
             assert (verified["provider"], verified["covers"]) == ("hmac", "body")
             (duplicates,) = of_kind(entries, "duplicates")
             assert (duplicates["count"], duplicates["differing"]) == (2, 1)
