@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import hiredis
 from redis._parsers.base import BaseParser
 from redis.asyncio import Redis
-from redis.exceptions import InvalidResponse, ReadOnlyError
+from redis.exceptions import ConnectionError, InvalidResponse, ReadOnlyError  # noqa: A004 - redis-py's
 
 Command = Sequence[str | bytes | int]
 
@@ -113,5 +113,5 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ConnectionResetError("the connection broke"))
+            self._answer.set_exception(ConnectionError("it closed the connection"))
         self._before.connection_lost(error)

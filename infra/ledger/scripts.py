@@ -101,7 +101,7 @@ class Scripts:
             raise LedgerError(f"Redis did not confirm: {in_words(error)}") from error
         for reply in replies:
             if isinstance(reply, Exception):
-                raise LedgerError(f"Redis did not confirm: {reply}") from reply
+                raise LedgerError(f"Redis did not confirm: {in_words(reply)}") from reply
         return replies
 
     async def _send(self, calls: Sequence[Call], *, by_digest: bool) -> list[Any]:

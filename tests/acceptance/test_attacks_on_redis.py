@@ -85,7 +85,7 @@ def test_a_result_that_is_a_pickle_is_not_read_as_one(system: System, tmp_path: 
 
 
 def test_an_event_that_was_changed_costs_itself_alone(system: System) -> None:
-    """A101, A102: its job has failed, or is not there if nothing can be read of it any more; its neighbour runs."""
+    """A101, A102: its job has failed, or was put aside if nothing can be read of it any more; its neighbour runs."""
     texts = [b"<script>alert(1)</script>", b"x" * 1_000_000, b"\xff\xfe\x00", b"-1", None]
     changes = [(name, text) for name in ("body", "head") for text in texts]
     spoilt = [queued(system) for _ in changes]
@@ -106,4 +106,4 @@ def test_an_event_that_was_changed_costs_itself_alone(system: System) -> None:
         if name == "body":
             assert (answer.status_code, answer.json()["status"]) == (200, "failed")
         else:
-            assert_problem(answer, 404, "not_found")
+            assert_problem(answer, 410, "quarantined")

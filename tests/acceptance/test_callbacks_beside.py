@@ -146,8 +146,8 @@ def test_a_receiver_that_was_away_is_not_trampled_when_it_is_back(
     url = inbox.answer("away", *away)
     submit_many(house, url, 200)
     time.sleep(10)
+    back = time.monotonic()  # first: what is taken at once counts too
     inbox.forget("away")
-    back = time.monotonic()
 
     limit = back + 120
     while len({post.id for post in inbox.posts("away") if post.at > back}) < 200:
