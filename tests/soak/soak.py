@@ -39,6 +39,7 @@ KEY = "soak-key-of-a-decent-length"
 TYPES = ("quick", "slow", "blocking", "flaky")
 LEASE, SWEEP = 2.0, 0.5
 GIVEN_UP = "given up after its third death"  # as the contract says; none of ours is at fault, but the killer can't know
+AT_ONCE = 32  # jobs that are asked after together
 
 
 def free_port() -> int:
@@ -209,22 +210,27 @@ async def settle(house: House, ledger: Ledger, patience: float) -> Counter[str]:
     async with httpx.AsyncClient(
         timeout=10, trust_env=False, headers={"Authorization": f"Bearer {KEY}"}
     ) as client:
+
+        async def look(number: int, job_id: str) -> None:
+            with suppress(httpx.HTTPError):
+                answer = await client.get(f"http://127.0.0.1:{house.web_ports[0]}/jobs/{job_id}")
+                job: dict[str, Any] = answer.json() if answer.is_success else {}
+                told = job.get("callback") or {}
+                if job.get("status") in ("finished", "failed") and told.get("status") in (
+                    "delivered",
+                    "dead",
+                ):
+                    how = str(job["status"])
+                    if [attempt["outcome"] for attempt in job["attempts"]].count("crashed") >= CRASH_CAP:
+                        how = GIVEN_UP
+                        ledger.given_up.add(number)
+                    ended[f"{how}, callback {told['status']}"] += 1
+                    del open_jobs[number]
+
         while open_jobs and time.monotonic() < limit:
-            for number, job_id in list(open_jobs.items()):
-                with suppress(httpx.HTTPError):
-                    answer = await client.get(f"http://127.0.0.1:{house.web_ports[0]}/jobs/{job_id}")
-                    job: dict[str, Any] = answer.json() if answer.is_success else {}
-                    told = job.get("callback") or {}
-                    if job.get("status") in ("finished", "failed") and told.get("status") in (
-                        "delivered",
-                        "dead",
-                    ):
-                        how = str(job["status"])
-                        if [attempt["outcome"] for attempt in job["attempts"]].count("crashed") >= CRASH_CAP:
-                            how = GIVEN_UP
-                            ledger.given_up.add(number)
-                        ended[f"{how}, callback {told['status']}"] += 1
-                        del open_jobs[number]
+            asked = list(open_jobs.items())
+            for first in range(0, len(asked), AT_ONCE):
+                await asyncio.gather(*(look(*one) for one in asked[first : first + AT_ONCE]))
             await asyncio.sleep(0.2)
     ended["never ended"] += len(open_jobs)
     return ended
