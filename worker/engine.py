@@ -342,15 +342,16 @@ class Engine(BaseWorker):
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(_REPORT_EVERY)
-            reports = self._reports.take()
-            if clock() >= self._review_at:
-                self._review_at = clock() + self._lease_length.total_seconds() / 3
-                reports += [Report(attempt.claim) for attempt in self._attempts]
-            if reports:
-                try:
-                    self._attempts.stop(await self._ledger.jobs.report(reports))
-                except LedgerError as error:
-                    log.error("progress could not be kept: %s", error)
+            async with self._reports.on_the_way:
+                reports = self._reports.take()
+                if clock() >= self._review_at:
+                    self._review_at = clock() + self._lease_length.total_seconds() / 3
+                    reports += [Report(attempt.claim) for attempt in self._attempts]
+                if reports:
+                    try:
+                        self._attempts.stop(await self._ledger.jobs.report(reports))
+                    except LedgerError as error:
+                        log.error("progress could not be kept: %s", error)
 
     def _review(self) -> None:
         """Some of our jobs may run elsewhere."""

@@ -1,5 +1,6 @@
 """What running handlers say, on its way to the ledger: progress and log lines, gathered, written a few times a second."""
 
+import asyncio
 import json
 import threading
 from dataclasses import dataclass, field
@@ -21,11 +22,15 @@ class Reports:
 
     Args:
         callbacks: who tells callers of progress; None: nobody.
+
+    Attributes:
+        on_the_way: held from `take` until Redis has what was taken, and for `close`: a job's end must not overtake what it said.
     """
 
     def __init__(self, clock: Clock, callbacks: ProgressCallbacks | None = None) -> None:
         self._clock = clock
         self._callbacks = callbacks
+        self.on_the_way = asyncio.Lock()
         self._lock = threading.Lock()
         self._open: dict[str, Claim] = {}
         self._said: dict[str, _Said] = {}

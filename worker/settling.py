@@ -91,7 +91,10 @@ class Settling:
 
     async def _settle(self, ending: Sequence[Settlement]) -> None:
         self._under_way = len(ending)
-        self._last_words += [said for one in ending if (said := self._reports.close(one.claim)) is not None]
+        async with self._reports.on_the_way:
+            self._last_words += [
+                said for one in ending if (said := self._reports.close(one.claim)) is not None
+            ]
         if self._last_words:
             await self._jobs.report(self._last_words)
             self._last_words = []

@@ -142,3 +142,20 @@ def test_a_worker_that_is_to_stop_waits_for_redis_only_so_long(caplog: pytest.Lo
     told.run(test)
     assert told.told == []
     assert "1 outcomes could not be recorded" in caplog.text
+
+
+def test_an_end_does_not_overtake_what_its_handler_said() -> None:
+    told = Told()
+
+    async def test() -> None:
+        ended = settlement(1)
+        told.reports.open(ended.claim)
+        async with told.reports.on_the_way:
+            told.settling.add(ended)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert told.told == []
+        await told.settling.drain()
+
+    told.run(test)
+    assert told.told == ["w ended job_1"]
