@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from infra.clock import rfc3339
 from infra.ledger.histories import History, JobHistory
-from infra.ledger.records import CallbackRecord, EventRecord, JobRecord, JobStatus
+from infra.ledger.records import CallbackRecord, CallbackStatus, EventRecord, JobRecord, JobStatus
 from ingest.sources import Source
 from ingest.views import progress_view
 
 Entry = dict[str, Any]
+
+_UNDELIVERED: Final = (CallbackStatus.BLOCKED, CallbackStatus.DEAD)
 
 
 def timeline(history: History, source: Source | None) -> list[Entry]:
@@ -59,8 +61,9 @@ def _job(job: JobHistory) -> Iterator[Entry]:
             yield from _posts(round_, round_.callback)
     for line in present.logs:
         said = {name: str(line[name]) for name in ("level", "message") if name in line}
-        at = line.get("at")
-        yield {"at": at if isinstance(at, str) else None, "kind": "log", "job_id": present.id, **said}
+        at, attempt = line.get("at"), line.get("attempt")
+        yield {"at": at if isinstance(at, str) else None, "kind": "log", "job_id": present.id,
+               "attempt": attempt if isinstance(attempt, int) else None, **said}  # fmt: skip
     for act in job.acts:
         yield _entry(present, act.at, "act", act=act.act, by=act.by)
     if job.steps:
@@ -91,7 +94,7 @@ def _attempts(job: JobRecord, *, is_present: bool) -> Iterator[Entry]:
 
 
 def _posts(job: JobRecord, callback: CallbackRecord) -> Iterator[Entry]:
-    """What was sent, and what came back."""
+    """What was sent, what came back, and that nothing more will be."""
     for post in callback.attempts:
         yield _entry(
             job,
@@ -103,6 +106,11 @@ def _posts(job: JobRecord, callback: CallbackRecord) -> Iterator[Entry]:
             duration_ms=round(post.duration.total_seconds() * 1000),
             reply=post.reply,
             error=post.error,
+        )
+    if callback.status in _UNDELIVERED:
+        at = callback.attempts[-1].at if callback.attempts else job.ended_at
+        yield _entry(
+            job, at, "undelivered", callback_id=callback.id, status=callback.status, reason=callback.reason
         )
 
 
@@ -127,6 +135,7 @@ _RANKS = {
             "log",
             "ended",
             "callback",
+            "undelivered",
             "steps",
             "duplicates",
         )

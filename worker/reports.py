@@ -60,9 +60,11 @@ class Reports:
 
     def log(self, job_id: str, level: str, message: str) -> None:
         """A line of a handler's own log."""
-        line = json.dumps({"at": rfc3339(self._clock.now()), "level": level, "message": message})
+        at = rfc3339(self._clock.now())
         with self._lock:
-            if job_id in self._open:
+            claim = self._open.get(job_id)
+            if claim is not None:
+                line = json.dumps({"at": at, "attempt": claim.attempt, "level": level, "message": message})
                 self._said.setdefault(job_id, _Said()).lines.append(line)
 
     def take(self) -> list[Report]:

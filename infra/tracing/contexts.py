@@ -45,7 +45,7 @@ def read_traceparent(field: str | None) -> TraceContext | None:
     >>> read_traceparent("00-00000000000000000000000000000000-b7ad6b7169203331-01") is None
     True
     """
-    if field is None:
+    if field is None or not field.isascii():  # it may go out again as a header
         return None
     found = _FIELD.match(field)
     if found is None or not (len(field) == _LENGTH or (field[_LENGTH] == "-" and not field.startswith("00"))):

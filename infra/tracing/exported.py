@@ -107,9 +107,15 @@ class ExportedTraces:
     @contextmanager
     def attempt(self, claim: Claim, handler: str) -> Iterator[AttemptSpan]:
         first = self._first(claim.event_id, claim.headers)
-        if claim.attempt == 1:
+        if (
+            claim.attempt == 1
+        ):  # again where it was put back as if it had not been taken: the same span, longer
             queued = self._start(
-                "queued", SpanKind.INTERNAL, parent=first, begun=_nanoseconds(claim.created_at)
+                "queued",
+                SpanKind.INTERNAL,
+                parent=first,
+                own=TraceContext(first.trace_id, span_of(claim.job_id, "queued"), first.sampled),
+                begun=_nanoseconds(claim.created_at),
             )
             queued.set_attribute("messaging.destination.name", claim.queue)
             queued.end(_nanoseconds(claim.claimed_at))

@@ -88,7 +88,7 @@ def _step(
 
 
 _GOOD: Final = ("finished", "delivered")
-_BAD: Final = ("failed", "crashed", "dead", "refused", "unreachable")
+_BAD: Final = ("failed", "crashed", "dead", "blocked", "refused", "unreachable")
 
 
 def _told(entry: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -105,9 +105,8 @@ def _told(entry: dict[str, Any]) -> tuple[str, str, str, str]:
             return f"Attempt {entry['number']}", _why(entry.get("error")), entry["outcome"] or "started", job
         case "ended":
             return "Ended", "", str(entry["status"]), job
-        case "callback":
-            status, answer = _answer(entry)
-            return f"Callback {entry['number']}", answer, status, f"/console/callbacks/{entry['callback_id']}"
+        case "callback" | "undelivered":
+            return _told_of_callback(entry)
         case "act":
             return str(entry["act"]).capitalize(), f"by {entry['by']}", "", job
         case "log":
@@ -116,6 +115,14 @@ def _told(entry: dict[str, Any]) -> tuple[str, str, str, str]:
             return "Came again", f"{entry['count']} times, {entry['differing']} with another body", "", ""
         case _:
             return "Steps kept", ", ".join(entry.get("names", ())), "", job
+
+
+def _told_of_callback(entry: dict[str, Any]) -> tuple[str, str, str, str]:
+    link = f"/console/callbacks/{entry['callback_id']}"
+    if entry["kind"] == "undelivered":
+        return "Not called any more", str(entry["reason"] or ""), str(entry["status"]), link
+    status, answer = _answer(entry)
+    return f"Callback {entry['number']}", answer, status, link
 
 
 def _answer(entry: dict[str, Any]) -> tuple[str, str]:

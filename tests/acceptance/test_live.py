@@ -10,7 +10,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -392,6 +392,19 @@ def test_streams_outlive_redis_and_go_on_behind_their_last_event(
         everything = upto("finished", all_told)
         assert everything[-len(before) :] == [*before[1:], *after]
         assert {each.event for each in everything} == {"status", "progress", "log"}
+
+
+def test_however_many_watch_one_connection_reads(build: Callable[..., System]) -> None:
+    house = build()
+    house.web()
+    job_id, _ = submit(house)
+    with ExitStack() as watchers:
+        for path in ("/stream", f"/jobs/{job_id}/stream") * 10:
+            answer = watchers.enter_context(stream(house, path))
+            if path != "/stream":
+                next(events(answer.iter_lines()))
+        readers = [one for one in house.redis.client_list() if one["cmd"] in ("xread", "subscribe")]
+        assert len(readers) == 1
 
 
 def test_a_process_that_stops_sends_its_watchers_away_at_once(build: Callable[..., System]) -> None:

@@ -44,9 +44,10 @@ def named_in_tests() -> dict[str, set[str]]:
 IN_DOCS, IN_TESTS = named_in_docs(), named_in_tests()
 
 
-def test_the_attacks_stand_in_their_order_and_those_on_receiving_are_all_there() -> None:
-    assert list(IN_DOCS) == sorted(IN_DOCS)
-    assert list(IN_DOCS)[:72] == [f"A{number:03}" for number in range(1, 73)]
+def test_the_attacks_stand_in_their_order_and_are_all_there() -> None:
+    untested, unnumbered = {81}, {77, 103, 106, 107, 109}  # a reason stands below the table; no such attack
+    numbers = [number for number in range(1, 109) if number not in untested | unnumbered]
+    assert list(IN_DOCS) == [f"A{number:03}" for number in numbers]
 
 
 @pytest.mark.parametrize("attack", sorted(IN_DOCS.keys() | IN_TESTS.keys()))

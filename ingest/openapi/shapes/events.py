@@ -59,7 +59,17 @@ class Entry(Struct, kw_only=True):
 
     at: Annotated[Moment, Meta(description="null: not known.")] | None
     kind: Literal[
-        "received", "verified", "duplicates", "queued", "attempt", "log", "steps", "ended", "callback", "act"
+        "received",
+        "verified",
+        "duplicates",
+        "queued",
+        "attempt",
+        "log",
+        "steps",
+        "ended",
+        "callback",
+        "undelivered",
+        "act",
     ]
     job_id: JobId | UnsetType = UNSET
     source: Source | UnsetType = UNSET
@@ -104,11 +114,17 @@ class Entry(Struct, kw_only=True):
     names: Annotated[list[str], Meta(description="`steps`: those that attempts kept.")] | UnsetType = UNSET
     status: (
         Annotated[
-            int | str, Meta(description="`ended`: the job's; `callback`: of HTTP.", examples=["finished"])
+            int | str,
+            Meta(
+                description="`ended`: the job's; `callback`: of HTTP; `undelivered`: the callback's.",
+                examples=["finished"],
+            ),
         ]
         | UnsetType
         | None
     ) = UNSET
+    reason: Annotated[str, Meta(description="`undelivered`: why.")] | UnsetType | None = UNSET
+    attempt: Annotated[int, Meta(ge=0, description="`log`: whose.")] | UnsetType | None = UNSET
     callback_id: Text | UnsetType = UNSET
     duration_ms: Whole | UnsetType = UNSET
     reply: Text | UnsetType | None = UNSET

@@ -65,6 +65,7 @@ class LogLine(Struct, kw_only=True):
     """A line that a handler logged."""
 
     at: Moment
+    attempt: Annotated[Whole, Meta(description="Whose handler wrote it.", examples=[1])] | UnsetType = UNSET
     level: Annotated[str, Meta(examples=["info"])]
     message: Annotated[str, Meta(examples=["no lyrics for it"])]
 

@@ -237,6 +237,7 @@ def test_without_a_collector_a_senders_trace_goes_through_unchanged() -> None:
         SENT.replace("b7ad6b7169203331", "0" * 16),
         SENT[:-1],
         SENT + "\n",
+        "01" + SENT[2:] + "-é",
     ],
 )
 def test_what_is_no_traceparent_begins_a_trace_of_its_own(field: str) -> None:

@@ -37,7 +37,9 @@ def test_every_log_line_is_written_once_in_order() -> None:
     last = reports.close(claim())
     assert last is not None
     assert [json.loads(line)["message"] for line in (*first.lines, *last.lines)] == ["one", "two"]
-    assert json.loads(last.lines[0]) == {"at": "2026-11-21T00:00:00.000Z", "level": "error", "message": "two"}
+    assert json.loads(last.lines[0]) == {
+        "at": "2026-11-21T00:00:00.000Z", "attempt": 1, "level": "error", "message": "two",
+    }  # fmt: skip
 
 
 def test_a_job_that_is_not_open_is_not_heard() -> None:
