@@ -82,6 +82,28 @@ def time_of(id_: str) -> datetime:
     )
 
 
+def time_told(id_: str) -> datetime | None:
+    """The same; None where the id, which somebody else may have made up, tells no time.
+
+    >>> time_told("job_zzzzzzzzzzzzzzzzzzzzzzzzzz"), time_told("evt_u")
+    (None, None)
+    """
+    try:
+        return time_of(id_)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def ids_in(content: bytes, prefix: str) -> tuple[str, ...]:
+    """The ids of that kind that stand in something, each once.
+
+    >>> ids_in(b'{"clip": "file_01k00000000000000000000000"}', FILE)
+    ('file_01k00000000000000000000000',)
+    """
+    found = re.findall(prefix.encode() + _SUFFIX.pattern.encode(), content)
+    return tuple(sorted({id_.decode() for id_ in found}))
+
+
 @lru_cache(maxsize=16)  # requests that come together share it
 def _time_in_letters(milliseconds: int) -> str:
     return suffix_of(milliseconds.to_bytes(6) + bytes(10))[:10]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from infra.archive import Archived, ArchiveError
+from infra.archive import Archived, ArchiveError, Overtaken
 from infra.clock import Clock
 from infra.files import StoreUnavailable
 from infra.ledger import Ledger, LedgerError
@@ -27,10 +27,6 @@ MOST_BYTES: Final = 8 << 20  # of their bodies, about
 
 _MOST_PAGES: Final = 500  # before others have their turn
 _AT_ONCE: Final = 10  # events that are read
-
-
-class Overtaken(ArchiveError):
-    """It took so long that another worker has begun."""
 
 
 @dataclass(slots=True)
@@ -109,6 +105,7 @@ class Archivist:
             self._prepared = True
         gone, batch = 0, _Batch()
         for _ in range(_MOST_PAGES):
+            await self._renew()
             page, ended = await self._archiving.expired()
             async for event, jobs in self._read(page):
                 batch.add(event, jobs)
@@ -135,9 +132,16 @@ class Archivist:
                 yield None if dossier is None else Archived(at=now, dossier=dossier), jobs
 
     async def _store(self, batch: _Batch) -> int:
-        """Keep what came together, and let its jobs go."""
-        for manifest in await self._archive.write(batch.events):
-            if not await self._archiving.hold(self._worker):
-                raise Overtaken("another worker has begun")
-            await self._archive.commit(manifest)
+        """Keep what came together, and let its jobs go.
+
+        Who erases begins by taking the lease. So whoever still has it once the parts count, and are there, knows that nobody took them for
+        leftovers.
+        """
+        await self._renew()
+        await self._archive.add(batch.events, renew=self._renew)
+        await self._renew()
         return await self._archiving.let_go(batch.jobs)
+
+    async def _renew(self) -> None:
+        if not await self._archiving.renew(self._worker):
+            raise Overtaken("somebody else has begun to archive or to erase")

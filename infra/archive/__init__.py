@@ -3,8 +3,18 @@
 ``docs/archive.md`` describes what stands there.
 """
 
-from infra.archive.errors import ArchiveError, NotArchived, PartDamaged
+from infra.archive.errors import ArchiveError, NotArchived, Overtaken, PartDamaged
 from infra.archive.lines import FORMAT, Archived, merged
 from infra.archive.parts import Lost, Manifest
 
-__all__ = ["FORMAT", "ArchiveError", "Archived", "Lost", "Manifest", "NotArchived", "PartDamaged", "merged"]
+__all__ = [
+    "FORMAT",
+    "ArchiveError",
+    "Archived",
+    "Lost",
+    "Manifest",
+    "NotArchived",
+    "Overtaken",
+    "PartDamaged",
+    "merged",
+]

@@ -1,15 +1,16 @@
 """Erasing events wherever they are kept: in the ledger, in the archive, and the files of their jobs."""
 
 import asyncio
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from infra.archive.errors import ArchiveError
-from infra.archive.lines import Archived, day_of
+from infra.archive.errors import ArchiveError, Overtaken
+from infra.archive.lines import day_of
 from infra.archive.parts import Lost
 from infra.files import place_of
-from infra.ids import new_suffix
+from infra.ids import new_suffix, time_told
 from infra.ledger import Ledger
 from infra.ledger.erasing import Subject, uploads_named
 
@@ -65,6 +66,17 @@ class Eraser:
         if self._archive is not None:
             await self._ledger.archiving.leave(self._name)
 
+    async def renew(self) -> None:
+        """Go on.
+
+        Raises:
+            Overtaken: somebody else archives or erases, or has since we began, and may have written what was to go.
+        """
+        if self._archive is not None and not await self._ledger.archiving.renew(self._name):
+            raise Overtaken(
+                "it took so long that somebody else has begun to archive or to erase; call it again"
+            )
+
     async def find(self, subject: Subject) -> tuple[set[str], list[Lost]]:
         """The ids of somebody's events, and what can't be looked at."""
         found = set(await self._ledger.erasing.events_of(subject))
@@ -72,8 +84,7 @@ class Eraser:
         if self._archive is None:
             return found, lost
         for day in await self._archive.days():
-            await self._ledger.archiving.hold_to_erase(self._name)
-            read = await self._archive.read(day)
+            read = await self._archive.read(day, renew=self.renew)
             lost += read.lost
             found |= {one.id for one in read.events if one.event is not None and subject.owns(one.event)}
         return found, lost
@@ -81,56 +92,61 @@ class Eraser:
     async def erase(self, event_ids: Collection[str]) -> tuple[set[str], list[Lost]]:
         """Remove all that there is of some events; to be called again where it breaks off.
 
+        Files go before the records that alone tell of them, and the deed is noted before anything goes. So wherever it breaks off, what is
+        left can be found again.
+
         Returns:
             The ids of those of which there was anything, and what can't be looked at.
+
+        Raises:
+            Overtaken: somebody else has begun.
+            StoreUnavailable: the store of files, or of the archive, does not answer.
         """
+        by_day: dict[date, set[str]] = defaultdict(set)
+        for event_id in event_ids:
+            by_day[day_of(event_id)].add(event_id)
         found: set[str] = set()
-        for event_id in sorted(event_ids):
-            erased = await self._ledger.erasing.erase(event_id)
-            await self._remove_files(erased.jobs, erased.uploads)
-            found |= {event_id} if erased.found else set()
-        archived, lost = await self._erase_archived(event_ids)
-        for one in archived:
-            body = b"" if one.event is None else one.event.body
-            await self._remove_files([job.rounds[-1].id for job in one.jobs], uploads_named(body))
-        found |= {one.id for one in archived}
-        for event_id in sorted(found):
-            await self._ledger.desk.note(by=self._by, act=ACT, on=event_id, client="")
+        for day, of_day in sorted(by_day.items()):
+            found |= await self._remove_files_of(day, of_day)
+        gone = await self._ledger.erasing.erase(sorted(event_ids), between=self.renew)
+        for event_id, traces in gone.items():
+            await self.renew()
+            if traces.found and event_id not in found:  # nothing but a change that was told, say
+                await self._note(event_id)
+                found.add(event_id)
+            await self._remove_files(traces.jobs, ())  # one that ran may have made another
+        lost: list[Lost] = []
+        if self._archive is not None:
+            for day, of_day in sorted(by_day.items()):
+                lost += await self._archive.erase(day, of_day, renew=self.renew)
         return found, lost
 
-    async def _erase_archived(self, event_ids: Collection[str]) -> tuple[list[Archived], list[Lost]]:
-        erased: list[Archived] = []
-        lost: list[Lost] = []
-        if self._archive is None:
-            return erased, lost
-        by_day: dict[date, set[str]] = {}
-        for event_id in event_ids:
-            by_day.setdefault(day_of(event_id), set()).add(event_id)
-        for day, of_day in sorted(by_day.items()):
-            await self._ledger.archiving.hold_to_erase(self._name)
-            gone, not_read = await self._archive.erase(day, of_day)
-            erased += gone
-            lost += not_read
-        return erased, lost
+    async def _remove_files_of(self, day: date, event_ids: Collection[str]) -> set[str]:
+        """Note that events go, and remove the files that the ledger and the archive tell of. Returns those of which there is anything."""
+        archived = defaultdict(list)
+        if self._archive is not None:
+            for line in await self._archive.lines_of(day, event_ids, renew=self.renew):
+                archived[line.id].append(line.dossier)
+        found = set()
+        for event_id in sorted(event_ids):
+            await self.renew()
+            traces, dossiers = await self._ledger.erasing.traces(event_id), archived[event_id]
+            if traces.found or dossiers:
+                await self._note(event_id)
+                found.add(event_id)
+            uploads = {upload for dossier in dossiers for upload in uploads_named(dossier.body)}
+            await self._remove_files(
+                traces.jobs.union(*(dossier.job_ids for dossier in dossiers)), uploads.union(traces.uploads)
+            )
+        return found
 
-    async def _remove_files(self, jobs: Collection[str], uploads: Collection[str]) -> None:
+    async def _note(self, event_id: str) -> None:
+        await self._ledger.desk.note(by=self._by, act=ACT, on=event_id, client="")
+
+    async def _remove_files(self, jobs: Iterable[str], uploads: Iterable[str]) -> None:
         if self._files is None:
             return
-        for job_id in jobs:
-            if place := _place(job_id):
-                await self._files.remove_all(place)
-        for upload in uploads:
-            if place := _place(upload):
-                await self._files.remove(place)
-
-
-def _place(owner: str) -> str | None:
-    """Where files of an id stand; None where the id, which a sender may have made up, tells no day.
-
-    >>> _place("file_01k00000000000000000000000"), _place("file_zzzzzzzzzzzzzzzzzzzzzzzzzz")
-    ('2025-07-12/file_01k00000000000000000000000', None)
-    """
-    try:
-        return place_of(owner)
-    except (ValueError, OverflowError, OSError):
-        return None
+        for job_id in filter(time_told, jobs):
+            await self._files.remove_all(place_of(job_id))
+        for upload in filter(time_told, uploads):
+            await self._files.remove(place_of(upload))

@@ -3,7 +3,8 @@
 HooklineError
 └── ArchiveError
     ├── PartDamaged    a part, its manifest or a line of it is not as it was written
-    └── NotArchived    there is no such event
+    ├── NotArchived    there is no such event
+    └── Overtaken      it took so long that somebody else has begun
 """
 
 from infra.errors import HooklineError
@@ -19,3 +20,7 @@ class PartDamaged(ArchiveError):
 
 class NotArchived(ArchiveError):
     """The archive has no such event."""
+
+
+class Overtaken(ArchiveError):
+    """It took so long that somebody else archives or erases, or has in between."""

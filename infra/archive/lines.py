@@ -15,7 +15,7 @@ import msgspec
 
 from infra.archive.errors import PartDamaged
 from infra.clock import rfc3339
-from infra.ids import time_of
+from infra.ids import time_told
 from infra.ledger.archiving import Dossier, Sealed
 from infra.ledger.histories import History, JobHistory
 from infra.ledger.records import EventRecord
@@ -55,10 +55,8 @@ def day_of(event_id: str) -> date:
     >>> day_of("evt_01k00000000000000000000000").isoformat(), day_of("evt_u").isoformat()
     ('2025-07-12', '1970-01-01')
     """
-    try:
-        return time_of(event_id).date()
-    except (ValueError, OverflowError, OSError):
-        return _UNKNOWN_DAY
+    told = time_told(event_id)
+    return _UNKNOWN_DAY if told is None else told.date()
 
 
 def line_of(archived: Archived) -> bytes:

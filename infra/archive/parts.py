@@ -5,9 +5,10 @@ A part without a manifest is none: whoever wrote it died before it was verified,
 
 import gzip
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Final
 
@@ -15,6 +16,7 @@ import msgspec
 
 from infra.archive.errors import PartDamaged
 from infra.archive.lines import FORMAT, Archived, line_of, read_line
+from infra.ids import time_told
 
 ROOT: Final = "events"
 
@@ -144,3 +146,21 @@ def part_of(place: str) -> str:
 def is_part(place: str) -> bool:
     """Whether a place is that of a part."""
     return place.endswith(_PART)
+
+
+def begun_at(place: str) -> datetime | None:
+    """When a part was written, by the name that it was given then; None where its name is none of ours.
+
+    >>> begun_at("events/2025-07-12/01k00000000000000000000000.jsonl.gz").isoformat()
+    '2025-07-12T18:57:36.768000+00:00'
+    """
+    return time_told("_" + place.rpartition("/")[2])
+
+
+def may_tell_of(part: bytes, ids: Collection[str]) -> bool:
+    """Whether a part, of which there is no manifest, holds one of some events; so does what can't be opened, for all we know."""
+    try:
+        content = gzip.decompress(part)
+    except (OSError, EOFError, zlib.error):
+        return True
+    return any(id_.encode() in content for id_ in ids)

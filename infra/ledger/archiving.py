@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from redis.asyncio import Redis
 
 from infra.durations import milliseconds
+from infra.ids import CALLBACK, EVENT, JOB
 from infra.ledger import keys
 from infra.ledger.histories import Histories, History
 from infra.ledger.kept import mapping
@@ -27,6 +28,7 @@ LEASE: Final = timedelta(minutes=2)
 REMEMBERED: Final = timedelta(days=1)
 
 _BIRTH: Final = b"job:"
+_MOST_ROUNDS: Final = 100  # of a job
 
 
 class Expired(NamedTuple):
@@ -62,6 +64,23 @@ class Dossier:
     history: History | None = None
     sealed: Sealed | None = None
     raw: Mapping[str, Mapping[str, bytes]]
+
+    @property
+    def body(self) -> bytes:
+        """The event's, whether a seal holds or not."""
+        return self._told.get("body", b"") if self.history is None else self.history.event.body
+
+    @property
+    def job_ids(self) -> set[str]:
+        """Of all jobs that anything here tells of, and of its first, whose id follows from its own."""
+        found = {JOB + self.event_id.removeprefix(EVENT)}
+        found |= {name.removeprefix("job:") for name in self._told if name.startswith("job:")}
+        found |= {key.removeprefix(keys.JOB) for key in self.raw if key.startswith(keys.JOB)}
+        return found if self.history is None else found.union(self.history.event.jobs)
+
+    @property
+    def _told(self) -> Mapping[str, bytes]:
+        return self.raw.get(keys.EVENT + self.event_id, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +143,13 @@ class Archiving(Histories):
         """The same, for who erases, until `leave`."""
         return await self._note(who, "erases", length=LEASE)
 
+    async def renew(self, who: str) -> bool:
+        """Go on, for another `LEASE`. False: it is another's, or was in between, and whatever was read before may be erased."""
+        return await self._note(who, "renews", length=LEASE)
+
     async def leave(self, who: str) -> None:
         """Who erases is done."""
-        await self._note(who, "erases", length=timedelta(0))
+        await self._note(who, "renews", length=timedelta(0))
 
     async def went(self, who: str, *, error: str | None) -> None:
         """Say how it went, and leave.
@@ -169,20 +192,45 @@ class Archiving(Histories):
         Args:
             jobs: of it, whose records are taken along as they are where no seal holds.
         """
-        history = await self.history(event_id)
+        history = await self.history(event_id, whole=True)
         known = {job.rounds[-1].id for job in history.jobs} if history else set()
-        names = [keys.EVENT + event_id, *(keys.JOB + job_id for job_id in jobs if job_id not in known)]
-        event, *unknown = [mapping(flat) for flat in await self._fetch([("HGETALL", name) for name in names])]
-        kept = dict(zip(names[1:], unknown, strict=True)) | ({} if history else {names[0]: event})
-        raw = {
-            name: {text(field): value for field, value in hash_.items()}
-            for name, hash_ in kept.items()
-            if hash_
-        }
+        event = mapping((await self._fetch([("HGETALL", keys.EVENT + event_id)]))[0])
+        raw = {} if history or not event else {keys.EVENT + event_id: _named(event)}
+        for job_id in jobs:
+            if job_id not in known:
+                raw |= await self._as_it_stands(job_id)
         if history is None and not raw:
             return None
         sealed = None if history is None else self._sealed(event_id, event)
         return Dossier(event_id=event_id, history=history, sealed=sealed, raw=raw)
+
+    async def _as_it_stands(self, job_id: str) -> dict[str, dict[str, bytes]]:
+        """The keys of a job, but for what its steps kept: an entry of a list by its place, one of a stream by its id and its field."""
+        record, results, log, acts = await self._fetch(
+            [
+                ("HGETALL", keys.JOB + job_id),
+                ("XRANGE", keys.RESULTS + job_id, "-", "+"),
+                ("LRANGE", keys.LOG + job_id, "0", "-1"),
+                ("LRANGE", keys.ACTS + job_id, "0", "-1"),
+            ]
+        )
+        hash_ = mapping(record)
+        rounds = min(whole(hash_.get(b"round"), 1), _MOST_ROUNDS)
+        stem = keys.CALLBACK + CALLBACK + job_id.removeprefix(JOB)
+        callbacks = [stem, *(f"{stem}-{number}" for number in range(2, rounds + 1))]
+        found = {
+            keys.JOB + job_id: _named(hash_),
+            keys.RESULTS + job_id: {
+                f"{text(entry)} {text(name)}": value
+                for entry, fields in results or []
+                for name, value in mapping(fields).items()
+            },
+            keys.LOG + job_id: {str(place): line for place, line in enumerate(log or [])},
+            keys.ACTS + job_id: {str(place): line for place, line in enumerate(acts or [])},
+        }
+        replies = await self._fetch([("HGETALL", name) for name in callbacks])
+        found |= {name: _named(mapping(reply)) for name, reply in zip(callbacks, replies, strict=True)}
+        return {name: fields for name, fields in found.items() if fields}
 
     def vouched(self, dossier: Dossier) -> tuple[EventRecord, Origin] | None:
         """The event and what a replay is made of, as far as a seal of ours vouches for both; None where none does."""
@@ -207,3 +255,7 @@ class Archiving(Histories):
             and unsealed(self._seal, job_id := text(name)[len(_BIRTH) :], event_id, head, birth) is not None
         }
         return Sealed(head=head.decode("ascii") if births else "", births=births)
+
+
+def _named(hash_: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    return {text(name): value for name, value in hash_.items()}

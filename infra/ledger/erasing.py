@@ -1,13 +1,14 @@
-"""Erasing what is known of one event, wherever it stands, before its time."""
+"""Erasing what is known of some events, wherever it stands, before its time."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from redis.asyncio import Redis
 
-from infra.ids import EVENT, JOB
+from infra.ids import EVENT, FILE, JOB, ids_in
 from infra.ledger import keys
 from infra.ledger.kept import mapping
 from infra.ledger.lists import Filter, Lists, gather
@@ -19,7 +20,9 @@ from infra.ledger.seal import Seal
 from infra.ledger.wire import plain
 
 _PAGE: Final = "500"  # entries of the live stream
-_UPLOAD: Final = re.compile(rb"file_[0-9a-hjkmnp-tv-z]{26}")
+_OWNER: Final = re.compile(rb"(?:evt|job)_[0-9A-Za-z]+")
+_STEM: Final = re.compile(r"[0-9A-Za-z]+")
+_TELL_OF_MANY: Final = (keys.LIVE, keys.FAILURES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +53,22 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Erased:
-    """What was erased.
+class Traces:
+    """What there is of an event.
 
     Args:
-        found: whether there was anything.
+        found: whether there is anything.
         jobs: its jobs; what files they made is not known here.
         uploads: the ids of the files that its body names.
     """
 
-    event_id: str
     found: bool
-    jobs: tuple[str, ...]
+    jobs: frozenset[str]
     uploads: tuple[str, ...]
+
+
+async def _at_leisure() -> None:
+    """Nobody waits."""
 
 
 class Erasing(Lists, Overview):
@@ -77,55 +83,70 @@ class Erasing(Lists, Overview):
         found = await gather(self.events, Filter(source=subject.source, tag=subject.tag))
         return [event.id for event in found.items if subject.owns(event)]
 
-    async def erase(self, event_id: str) -> Erased:
-        """Remove all of an event: its record, its jobs in whatever state, their attempts, results, logs, steps and callbacks, what
-        watchers may still read of them, and the samples of refused requests of its source.
+    async def traces(self, event_id: str) -> Traces:
+        """What there is of an event. Its jobs are those that its record names, and its first, whose id follows from its own."""
+        name, first = keys.EVENT + plain(event_id), JOB + plain(event_id).removeprefix(EVENT)
+        kept = [stem + first for stem in (keys.JOB, keys.RESULTS, keys.LOG, keys.STEPS)]
+        body, names, there = await self._fetch(
+            [("HGET", name, "body"), ("HKEYS", name), ("EXISTS", name, *kept)]
+        )
+        named = {text(field)[4:] for field in names or [] if field.startswith(b"job:")}
+        return Traces(found=bool(there), jobs=frozenset({first, *named}), uploads=uploads_named(body or b""))
+
+    async def erase(
+        self, event_ids: Collection[str], *, between: Callable[[], Awaitable[None]] = _at_leisure
+    ) -> dict[str, Traces]:
+        """Remove all of some events: their records, their jobs in whatever state, their attempts, results, logs, steps and callbacks,
+        what watchers may still read of them, and the samples of refused requests of their sources.
 
         What the archive and the store of files have is not touched.
+
+        Args:
+            between: called before each.
+
+        Returns:
+            What there was, by their ids.
         """
-        (kept,) = await self._fetch([("HMGET", keys.EVENT + plain(event_id), "body")])
-        uploads = uploads_named((kept or [None])[0] or b"")
-        known = await self._jobs_made_of(event_id)
-        removed = set(map(text, await self._scripts.run("erase", event_id, 0)))
-        jobs = {*known, *removed}
+        found: dict[str, Traces] = {}
+        for event_id in event_ids:
+            await between()
+            before = await self.traces(event_id)
+            removed = {text(job_id) for job_id in await self._scripts.run("erase", event_id, 0)}
+            found[event_id] = replace(before, found=before.found or bool(removed), jobs=before.jobs | removed)
         # From here on nothing more is told of them.
-        entries, aside = await self._told_of({event_id, *jobs}), await self._set_aside({event_id, *jobs})
-        await self._scripts.run("erase", event_id, len(entries), *entries, *aside)
-        return Erased(
-            event_id=event_id,
-            found=bool(removed or entries or aside),
-            jobs=tuple(sorted(jobs)),
-            uploads=uploads,
-        )
+        owners = {id_: event_id for event_id, traces in found.items() for id_ in (event_id, *traces.jobs)}
+        entries = await self._told_of(owners)
+        aside, of_many = await self._set_aside(owners)
+        for event_id, traces in found.items():
+            await between()
+            told, apart = entries[event_id], aside[event_id]
+            await self._scripts.run("erase", event_id, len(told), *told, *apart, *of_many)
+            found[event_id] = replace(traces, found=traces.found or bool(told or apart))
+        return found
 
-    async def _jobs_made_of(self, event_id: str) -> list[str]:
-        """Those that its record names, and its first, whose id follows from its own."""
-        (names,) = await self._fetch([("HKEYS", keys.EVENT + plain(event_id))])
-        named = [text(name)[4:] for name in names or [] if name.startswith(b"job:")]
-        return [JOB + event_id.removeprefix(EVENT), *named]
-
-    async def _told_of(self, ids: Collection[str]) -> list[bytes]:
-        """The entries of the live stream that tell of any of these."""
-        wanted = [id_.encode() for id_ in ids]
-        found: list[bytes] = []
+    async def _told_of(self, owners: Mapping[str, str]) -> dict[str, list[bytes]]:
+        """The entries of the live stream that tell of some ids, by the events that own those."""
+        found: dict[str, list[bytes]] = defaultdict(list)
         after = "-"
         while True:
             (entries,) = await self._fetch([("XRANGE", keys.LIVE, after, "+", "COUNT", _PAGE)])
             for entry_id, fields in entries or []:
-                if any(id_ in value for value in mapping(fields).values() for id_ in wanted):
-                    found.append(entry_id)
+                told = {text(id_) for value in mapping(fields).values() for id_ in _OWNER.findall(value)}
+                for event_id in {owners[id_] for id_ in told & owners.keys()}:
+                    found[event_id].append(entry_id)
             if not entries or len(entries) < int(_PAGE):
                 return found
             after = f"({text(entries[-1][0])}"
 
-    async def _set_aside(self, ids: Collection[str]) -> list[str]:
-        """The keys of the wrong kind that were moved away and may hold a part of it."""
-        stems = [id_.partition("_")[2] for id_ in ids]
-        return [
-            key
-            for key in await self.corrupt()
-            if any(stem in key for stem in (*stems, keys.LIVE, keys.FAILURES))
-        ]
+    async def _set_aside(self, owners: Mapping[str, str]) -> tuple[dict[str, list[str]], list[str]]:
+        """The keys of the wrong kind that were moved away and may hold a part of it: by their events, and those that tell of many."""
+        stems = {id_.partition("_")[2]: event_id for id_, event_id in owners.items()}
+        found: dict[str, list[str]] = defaultdict(list)
+        corrupt = await self.corrupt()
+        for key in corrupt:
+            for event_id in {stems[stem] for stem in set(_STEM.findall(key)) & stems.keys()}:
+                found[event_id].append(key)
+        return found, [key for key in corrupt if any(name in key for name in _TELL_OF_MANY)]
 
 
 def uploads_named(body: bytes) -> tuple[str, ...]:
@@ -134,4 +155,4 @@ def uploads_named(body: bytes) -> tuple[str, ...]:
     >>> uploads_named(b'{"clip": "file_01k00000000000000000000000"}')
     ('file_01k00000000000000000000000',)
     """
-    return tuple(sorted({text(name) for name in _UPLOAD.findall(body)}))
+    return ids_in(body, FILE)

@@ -39,15 +39,18 @@ class History:
 class Histories(Reading):
     """Histories. Everything here raises `LedgerError` where Redis does not answer."""
 
-    async def history(self, event_id: str) -> History | None:
-        """All of one event, or None where there is none whose seal holds."""
+    async def history(self, event_id: str, *, whole: bool = False) -> History | None:
+        """All of one event, or None where there is none whose seal holds.
+
+        Args:
+            whole: with all of its jobs and their rounds, however many there are.
+        """
         event = await self.event(event_id)
         if event is None:
             return None
-        present = [
-            job for job in await self.jobs_of(event.jobs[-MOST_ROUNDS:], positions=True) if job is not None
-        ]
-        past = [(job.id, number) for job in present for number in range(1, job.round)][-MOST_ROUNDS:]
+        newest = slice(None) if whole else slice(-MOST_ROUNDS, None)
+        present = [job for job in await self.jobs_of(event.jobs[newest], positions=True) if job is not None]
+        past = [(job.id, number) for job in present for number in range(1, job.round)][newest]
         ended = await self.jobs_of([job_id for job_id, _ in past], rounds=[number for _, number in past])
         commands = [
             command

@@ -104,16 +104,21 @@ async def gather(
     wanted: Filter = _ANY,
     limit: int | None = None,
     after: Place | None = None,
+    *,
+    pages: int | None = None,
 ) -> Page[_T]:
     """Page after page of a list as one: up to `limit` items, or all of them.
 
     Args:
         read: a method of `Lists`.
+        pages: at most so many of them are read, however few items they have; None: as many as it takes.
     """
     found: list[_T] = []
-    while limit is None or len(found) < limit:
+    read_yet = 0
+    while (limit is None or len(found) < limit) and (pages is None or read_yet < pages):
         left = MOST_ON_A_PAGE if limit is None else min(MOST_ON_A_PAGE, limit - len(found))
         page = await read(wanted, left, after)
+        read_yet += 1
         found += page.items
         after = page.next
         if after is None:

@@ -239,16 +239,57 @@ def test_jobs_of_an_event_that_go_at_different_times_are_one_event(
     on(ledger_store, scenario)
 
 
+def test_an_event_with_many_jobs_and_rounds_is_archived_whole(
+    ledger_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.ledger.histories.MOST_ROUNDS", 1)
+
+    async def scenario(bench: Bench) -> None:
+        event_id = await ended(bench, FAILED)
+        event = await bench.ledger.reading.event(event_id)
+        assert event is not None
+        for _ in range(2):
+            await bench.ledger.steering.retry(await bench.job(event.jobs[0]), by="ops")
+            (claim,) = await bench.claim()
+            await bench.settle(FAILED, claim)
+        origin = await bench.ledger.steering.origin(event_id, event.jobs)
+        assert origin is not None
+        await bench.ledger.steering.replay(origin, arrival().job_id, by="ops", queue=None, entry=None)
+        await bench.run_all()
+        await asyncio.sleep(0.002)
+        archive = archive_in(tmp_path)
+        assert await archivist(past(bench), archive).turn() == 2
+        archived = await archive.event(event_id)
+        assert [[one.round for one in job.rounds] for job in archived.jobs] == [[1, 2, 3], [1]]
+
+    on(ledger_store, scenario)
+
+
 def test_what_no_seal_vouches_for_is_archived_as_it_stands(ledger_store: Store, tmp_path: Path) -> None:
     async def scenario(bench: Bench) -> None:
-        event_id = await ended(bench, FINISHED)
+        event_id = await ended(bench, FAILED, callback_url=CALLBACK_URL)
+        (due,) = await bench.due()
+        await bench.record(due, CallbackStatus.DELIVERED)
+        await bench.ledger.steering.retry(await bench.job(f"job_{event_id[4:]}"), by="ops")
+        (claim,) = await bench.claim()
+        await bench.settle(FINISHED, claim)
+        (due,) = await bench.due()
+        await bench.record(due, CallbackStatus.DELIVERED)
+        await asyncio.sleep(0.002)
         await bench.client.hset(keys.EVENT + event_id, "body", b"changed \xff")
         archive = archive_in(tmp_path)
         assert await archivist(past(bench), archive).turn() == 1
         archived = await archive.event(event_id)
         assert archived.event is None
         assert archived.dossier.raw[keys.EVENT + event_id]["body"] == b"changed \xff"
-        assert archived.dossier.raw[f"{keys.JOB}job_{event_id[4:]}"]["status"] == b"finished"
+        raw, stem = archived.dossier.raw, event_id[4:]
+        assert raw[f"{keys.JOB}job_{stem}"]["status"] == b"finished"
+        assert len({field.partition(" ")[0] for field in raw[f"{keys.RESULTS}job_{stem}"]}) == 2
+        assert b"so far" in raw[f"{keys.LOG}job_{stem}"]["0"]
+        assert b"ops" in raw[f"{keys.ACTS}job_{stem}"]["0"]
+        callbacks = [raw[f"{keys.CALLBACK}cb_{stem}{end}"]["status"] for end in ("", "-2")]
+        assert callbacks == [b"delivered", b"delivered"]
+        assert (archived.dossier.body, archived.dossier.job_ids) == (b"changed \xff", {f"job_{stem}"})
         assert past(bench).archiving.vouched(archived.dossier) is None
 
     on(ledger_store, scenario)
@@ -266,27 +307,76 @@ def test_only_one_archives_at_a_time(ledger_store: Store) -> None:
     on(ledger_store, scenario)
 
 
-def test_one_that_was_overtaken_commits_nothing(
-    ledger_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_was_anothers_in_between_is_not_renewed(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        archiving = past(bench).archiving
+        assert not await archiving.renew("w1"), "it has not begun"
+        assert await archiving.hold("w1")
+        await lapse(bench)
+        assert await archiving.renew("w1"), "nobody else had it"
+        await lapse(bench)
+        assert await archiving.hold_to_erase("e1")
+        assert not await archiving.renew("w1")
+        await archiving.leave("w1")
+        assert not await archiving.hold("w1"), "it was not his to leave"
+        await archiving.leave("e1")
+        assert not await archiving.renew("w1")
+
+    on(ledger_store, scenario)
+
+
+async def lapse(bench: Bench) -> None:
+    """As if the lease were over."""
+    await bench.client.hset(keys.ARCHIVE, "until", "1")
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["it is free again", "it is another's"])
+@pytest.mark.parametrize("step", ["write", "commit"])
+def test_one_whose_lease_was_anothers_lets_nothing_go(
+    ledger_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, leaves: bool
 ) -> None:
     async def scenario(bench: Bench) -> None:
         event_id = await ended(bench, FINISHED)
         ledger, archive = past(bench), archive_in(tmp_path)
-        write = archive.write
+        act = getattr(archive, step)
 
-        async def slowly(events: Any) -> Any:
-            made = await write(events)
-            await bench.client.hset(keys.ARCHIVE, mapping={"holder": "w2", "until": "9999999999999"})
-            await bench.client.hset(
-                keys.ARCHIVE, "until", str(int((await bench.client.time())[0] + 60) * 1000)
-            )
+        async def slowly(what: Any) -> Any:
+            made = await act(what)
+            await lapse(bench)
+            assert await ledger.archiving.hold_to_erase("e1")
+            if leaves:
+                await ledger.archiving.leave("e1")
             return made
 
-        monkeypatch.setattr(archive, "write", slowly)
+        monkeypatch.setattr(archive, step, slowly)
         assert await archivist(ledger, archive).turn() == 0
-        assert await archived_in(archive) == []
-        assert len(await archive.uncommitted(day_of(event_id))) == 1
+        assert len(await archived_in(archive)) == (1 if step == "commit" else 0)
+        assert await archive.uncommitted(day_of(event_id)) == [], "it may be erased by now"
         assert await bench.ledger.reading.event(event_id) is not None
+
+    on(ledger_store, scenario)
+
+
+class Hasty(FileStore):
+    """A store in which somebody takes a part for a leftover just before its manifest stands there."""
+
+    async def write(self, place: str, *rest: Any, **more: Any) -> Any:
+        if place.startswith("events/") and place.endswith(".json"):
+            await self.remove(place.removesuffix(".json") + ".jsonl.gz")
+        return await super().write(place, *rest, **more)
+
+
+def test_nothing_goes_whose_part_was_removed_before_it_counted(ledger_store: Store, tmp_path: Path) -> None:
+    async def scenario(bench: Bench) -> None:
+        event_id = await ended(bench, FINISHED)
+        hasty = Archive(Hasty(str(tmp_path)), clock=SystemClock())
+        assert await archivist(past(bench), hasty).turn() == 0
+        assert await bench.ledger.reading.event(event_id) is not None
+        assert await archived_in(hasty) == []
+        standing = await past(bench).archiving.standing()
+        assert standing is not None
+        assert standing.error.endswith("is gone")
+        assert await archivist(past(bench), archive_in(tmp_path)).turn() == 1
 
     on(ledger_store, scenario)
 

@@ -227,7 +227,7 @@ async def _let_go(bench: Bench, world: World) -> None:
 
 
 def _erase(number: int) -> "Act":
-    return lambda bench, world: bench.ledger.erasing.erase(f"evt_{suffix(number)}")
+    return lambda bench, world: bench.ledger.erasing.erase([f"evt_{suffix(number)}"])
 
 
 Act = Callable[[Bench, World], Awaitable[Any]]

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from infra.archive import Archived, Lost, Manifest, NotArchived, PartDamaged
+from infra.archive import Archived, Lost, Manifest, NotArchived, Overtaken, PartDamaged
 from infra.archive.archive import Archive
 from infra.archive.lines import line_of
 from infra.archive.parts import make, manifest_bytes, opened, read_manifest
@@ -20,7 +20,7 @@ from infra.clock import ManualClock
 from infra.files import StoreUnavailable
 from infra.files.store import FileStore
 from infra.ids import EVENT, new_suffix
-from infra.ledger.archiving import Dossier
+from infra.ledger.archiving import LEASE, Dossier
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DAY = NOW.date()
@@ -79,10 +79,22 @@ def test_a_manifest_is_good_for_its_own_place_alone() -> None:
 # -- the archive -------------------------------------------------------------------------------------------------------
 
 
+class Ticking(ManualClock):
+    """A clock on which everything takes a millisecond."""
+
+    def now(self) -> datetime:
+        self.advance(timedelta(milliseconds=1))
+        return super().now()
+
+
+async def unhindered() -> None:
+    """Nobody else begins."""
+
+
 def on(
     directory: Path, scenario: Callable[[Archive], Awaitable[None]], store: FileStore | None = None
 ) -> None:
-    asyncio.run(scenario(Archive(store or FileStore(str(directory)), clock=ManualClock(NOW), patience=0.2)))
+    asyncio.run(scenario(Archive(store or FileStore(str(directory)), clock=Ticking(NOW), patience=0.2)))
 
 
 async def keep(archive: Archive, *events: Archived) -> list[Manifest]:
@@ -177,7 +189,7 @@ def test_other_files_beside_the_archive_are_left_alone(tmp_path: Path) -> None:
             path.write_text("mine")
         one = event()
         await keep(archive, one)
-        await archive.erase(DAY, {one.id})
+        await archive.erase(DAY, {one.id}, renew=unhindered)
         assert await archive.days() == [DAY]
         assert len([path for path in tmp_path.rglob("*.txt") if path.read_text() == "mine"]) == 3
 
@@ -189,12 +201,67 @@ def test_what_is_erased_is_in_no_file(tmp_path: Path) -> None:
         gone, kept = event(1), event(2)
         await keep(archive, gone, kept)
         await keep(archive, gone)
-        erased, lost = await archive.erase(DAY, {gone.id})
-        assert ([one.id for one in erased], lost) == ([gone.id, gone.id], [])
+        assert [one.id for one in await archive.lines_of(DAY, {gone.id}, renew=unhindered)] == [gone.id] * 2
+        assert await archive.erase(DAY, {gone.id}, renew=unhindered) == []
         assert [one.id for one in (await archive.read(DAY)).events] == [kept.id]
         content = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
         plain = [gzip.decompress(one) if one[:2] == b"\x1f\x8b" else one for one in content]
         assert not [one for one in plain if gone.id.encode() in one]
+
+    on(tmp_path, scenario)
+
+
+def test_a_part_that_lost_its_place_before_its_manifest_stood_does_not_count(tmp_path: Path) -> None:
+    async def scenario(archive: Archive) -> None:
+        (manifest,) = await archive.write([event()])
+        (tmp_path / manifest.part).unlink()
+        with pytest.raises(PartDamaged, match="is gone"):
+            await archive.commit(manifest)
+        assert [one async for one in archive.manifests(DAY)] == []
+
+    on(tmp_path, scenario)
+
+
+def test_a_young_part_of_somebody_else_is_left_to_be_committed(tmp_path: Path) -> None:
+    clock = Ticking(NOW)
+
+    async def scenario(archive: Archive) -> None:
+        archive = Archive(FileStore(str(tmp_path)), clock=clock)
+        gone, other = event(1), event(2)
+        (theirs,) = await archive.write([other])
+        await archive.write([gone])
+        await archive.erase(DAY, {gone.id}, renew=unhindered)
+        assert await archive.uncommitted(DAY) == [theirs.part]
+        await archive.commit(theirs)
+        assert await archive.event(other.id) == other
+        (tmp_path / theirs.place).unlink()
+        clock.advance(LEASE)
+        await archive.erase(DAY, {gone.id}, renew=unhindered)
+        assert await archive.uncommitted(DAY) == []
+
+    on(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("renewals", range(5))
+def test_nothing_more_is_removed_once_the_lease_is_gone(tmp_path: Path, renewals: int) -> None:
+    left = iter(range(renewals))
+
+    async def renew() -> None:
+        if next(left, None) is None:
+            raise Overtaken
+
+    async def scenario(archive: Archive) -> None:
+        gone, kept, other = event(1), event(2), event(3)
+        (manifest,) = await keep(archive, gone, kept)
+        (leftover,) = await archive.write([gone, other])
+        with pytest.raises(Overtaken):
+            await archive.erase(DAY, {gone.id}, renew=renew)
+        assert await archive.event(kept.id) == kept
+        assert await archive.uncommitted(DAY) == [*([manifest.part] if renewals == 3 else []), leftover.part]
+        there = {
+            one.part for one in [one async for one in archive.manifests(DAY)] if isinstance(one, Manifest)
+        }
+        assert (manifest.part in there, len(there)) == (renewals < 3, 2 if renewals == 2 else 1)
 
     on(tmp_path, scenario)
 
@@ -214,9 +281,9 @@ def test_an_erasure_that_breaks_off_loses_nothing_and_is_done_again(
         with monkeypatch.context() as patched:
             patched.setattr(archive, "_remove", die)
             with pytest.raises(Died):
-                await archive.erase(DAY, {gone.id})
+                await archive.erase(DAY, {gone.id}, renew=unhindered)
         assert await archive.event(kept.id) == kept
-        await archive.erase(DAY, {gone.id})
+        await archive.erase(DAY, {gone.id}, renew=unhindered)
         assert {one.id for one in (await archive.read(DAY)).events} == {kept.id}
 
     on(tmp_path, scenario)
