@@ -67,17 +67,22 @@ async def _minutes(context: Context, meeting_id: str) -> dict[str, Any]:
     _wait_for_summary(context, transcript)
     context.progress(1, 2, "writing the minutes", item=transcript.title)
     minutes = minutes_of(transcript)
-    organisation = Settings.load().fireflies_organisation
-    if organisation is not None and transcript.sentences:
-        minutes["transcript_job"] = await _passed_on(context, transcript, organisation)
+    settings = Settings.load()
+    if settings.fireflies_organisation is not None and transcript.sentences:
+        minutes["transcript_job"] = await _passed_on(
+            context, transcript, settings.fireflies_organisation, settings.fireflies_programme
+        )
     context.progress(2, 2, "done", item=transcript.title)
     return minutes
 
 
-async def _passed_on(context: Context, transcript: Transcript, organisation: str) -> str:
+async def _passed_on(
+    context: Context, transcript: Transcript, organisation: str, programme: str | None
+) -> str:
     """Have the transcript processed, where ``docs/systems/meetings.md`` is in use; its project is what came as ``client_reference_id``."""
     wanted = {
         "organisation": organisation,
+        "programme": programme,
         "project": context.metadata.get("client_reference_id"),
         "title": transcript.title or transcript.id,
         "sentences": to_builtins(transcript.sentences),

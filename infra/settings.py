@@ -363,6 +363,9 @@ class Settings:
         None,
         "whose meetings Fireflies' are: they go on to transcripts.process; not set: they end as minutes",
     )
+    fireflies_programme: str | None = setting(
+        "FIREFLIES_PROGRAMME", values.text, None, "the programme that all of them belong to"
+    )
     summaries_wait: timedelta = setting(
         "SUMMARIES_WAIT",
         values.duration(timedelta(0)),

@@ -14,7 +14,7 @@ from handlers.fireflies_api import Sentence
 from handlers.fireflies_minutes import commitments, decisions, speaker_shares
 from handlers.meetings import replicate
 from handlers.meetings.embeddings import AT_ONCE, Embeddings, numbers
-from handlers.meetings.summaries import MeetingToSum, Place, Text, summary_of_project
+from handlers.meetings.summaries import MeetingToSum, Place, Text, summary_above
 from handlers.meetings.text import Chunk, chunks, sentences_of
 from handlers.outside import ServiceBusy
 from infra.settings import Settings
@@ -39,7 +39,7 @@ class Recording(Place):
     """Sound behind an https URL, which Replicate fetches."""
 
     title: Text
-    audio: Annotated[str, Meta(pattern=r"^https?://\S+$", max_length=2_000)]
+    audio: Annotated[str, Meta(pattern=r"^https://\S+$", max_length=2_000)]
 
 
 @handler("api", "transcripts.process", timeout="5m")
@@ -128,7 +128,7 @@ async def _vectors(context: Context, pieces: list[Chunk]) -> tuple[str | None, l
 async def _summarised(
     context: Context, place: Place, found: dict[str, Any], texts: list[str]
 ) -> dict[str, Any]:
-    """The meeting's summary, by a job of its own; once that is there, the project's is asked for."""
+    """The meeting's summary, by a job of its own; once that is there, the next one up is asked for."""
     meeting = MeetingToSum(
         organisation=place.organisation,
         programme=place.programme,
@@ -149,7 +149,6 @@ async def _summarised(
     (state,) = await context.outcomes([job])
     if state.status != "finished":
         raise Reject(f"the summary's job {job} {state.status}")
-    if place.project is not None:
-        await summary_of_project(context, place)
+    await summary_above(context, place)
     summary: dict[str, Any] = state.result
     return summary

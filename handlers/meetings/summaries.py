@@ -74,8 +74,7 @@ async def project(context: Context, payload: ProjectToSum) -> dict[str, Any]:
     """Its meetings together."""
     meetings = await _meetings(context, payload.organisation, project=payload.project)
     if payload.programme is not None:
-        wanted = ProgrammeToSum(organisation=payload.organisation, programme=payload.programme)
-        await _ask_once(context, "programme", wanted, wanted.programme, queue="low")
+        await _summary_of_programme(context, payload.organisation, payload.programme)
     return {"project": payload.project, **_together(meetings)}
 
 
@@ -91,24 +90,32 @@ async def programme(context: Context, payload: ProgrammeToSum) -> dict[str, Any]
     return {"programme": payload.programme, **_together(meetings), "projects": projects}
 
 
-async def summary_of_project(context: Context, place: Place) -> None:
-    """Ask for the summary of a meeting's project; to be called once the meeting's own can be read."""
+async def summary_above(context: Context, place: Place) -> None:
+    """Ask for the summary of a meeting's project, or of its programme where it has none; once the meeting's own can be read."""
     if place.project is not None:
         wanted = ProjectToSum(
             organisation=place.organisation, project=place.project, programme=place.programme
         )
-        await _ask_once(context, "project", wanted, place.project, queue="default")
+        await _ask_once(context, "project", wanted, queue="default")
+    elif place.programme is not None:
+        await _summary_of_programme(context, place.organisation, place.programme)
 
 
-async def _ask_once(context: Context, kind: str, wanted: Struct, name: str, *, queue: str) -> None:
+async def _summary_of_programme(context: Context, organisation: str, name: str) -> None:
+    wanted = ProgrammeToSum(organisation=organisation, programme=name)
+    await _ask_once(context, "programme", wanted, queue="low")
+
+
+async def _ask_once(context: Context, kind: str, wanted: Struct, *, queue: str) -> None:
     """Make the job, unless one waits that will yet begin: that one reads what this one would.
 
     Those who look at the same moment have the same one before them, whose id is in their key: so they make one job.
     """
     payload: dict[str, Any] = to_builtins(wanted)
     organisation = payload["organisation"]
+    place = {name: payload[name] for name in ("project", "programme") if payload.get(name) is not None}
     newest = await context.recent(f"summaries.{kind}", tag=organisation, limit=_LOOKED_AT)
-    same = [one for one in newest if one.metadata.get(kind) == name]
+    same = [one for one in newest if dict(one.metadata) == place]
     if any(one.status in ("queued", "scheduled") for one in same):
         return
     # There may be one beyond those that were looked at, or one that is no longer kept.
@@ -120,9 +127,9 @@ async def _ask_once(context: Context, kind: str, wanted: Struct, name: str, *, q
         queue=queue,
         run_in=Settings.load().summaries_wait,
         tag=organisation,
-        metadata={kind: name},
+        metadata=place,
         idempotency_key=kind,
-        shared_key=f"{kind} {name} of {organisation} after {before}",
+        shared_key=f"{kind} {place} of {organisation} after {before}",
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from handlers import Context, Reject, handler
+from handlers.extras import require
 from handlers.media.inputs import Reference
 from handlers.media.picture import LARGEST, Resolution, size_of
 from handlers.montage import beats, frames, render, speech
@@ -61,6 +62,7 @@ class Edited(Struct):
 @handler("api", "montage.run", isolation="process", timeout="30m", max_attempts=3)
 def run(context: Context, payload: Wanted) -> dict[str, Any]:
     """A small preview, and the plan that `finalize` takes up."""
+    require("montage")
     try:
         size_of(payload.resolution)
     except ValueError as error:
@@ -74,6 +76,7 @@ def run(context: Context, payload: Wanted) -> dict[str, Any]:
 @handler("api", "montage.finalize", isolation="process", timeout="30m", max_attempts=3)
 def finalize(context: Context, payload: Chosen) -> dict[str, Any]:
     """The same cuts in full size."""
+    require("montage")
     (before,) = context.jobs([payload.job])
     if before.type != "montage.run":
         raise Reject(f"there is no montage {payload.job!r}")
@@ -87,6 +90,7 @@ def finalize(context: Context, payload: Chosen) -> dict[str, Any]:
 @handler("api", "montage.transcript_render", isolation="process", timeout="30m", max_attempts=3)
 def transcript_render(context: Context, payload: Edited) -> dict[str, Any]:
     """The recording without the words, and when the others are heard now."""
+    require("montage")
     removed = frozenset(payload.remove)
     strange = sorted(place for place in removed if not 0 <= place < len(payload.words))
     if strange:

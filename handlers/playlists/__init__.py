@@ -12,8 +12,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from handlers import Context, Reject, handler
-from handlers.playlists import mail, profile, song
+from handlers.extras import require
+from handlers.playlists import mail, profile, progress, song
 from handlers.services import JobState
+from infra.ledger.records import Progress
 from infra.settings import Settings
 
 MOST_SONGS: Final = 2_000
@@ -37,19 +39,22 @@ class Playlist(Struct):
         songs: themselves, or where they are as JSON: the id of an upload, or an https URL.
         notify: an address that is written to when it took long.
         again: the id of an earlier job of this playlist; what that one has of these songs is not done again.
+        batch: the id of the job of several playlists that this one is one of.
     """
 
     name: Text
     songs: Annotated[list[Song], Meta(min_length=1, max_length=MOST_SONGS)] | Text
     notify: str | None = None
     again: str | None = None
+    batch: str | None = None
 
 
 class OneSong(Struct):
-    """A song, and the job whose playlist it belongs to."""
+    """A song, the job whose playlist it belongs to, and the batch that this one is one of."""
 
     song: Song
     playlist: str
+    batch: str | None = None
 
 
 class Batch(Struct):
@@ -61,11 +66,17 @@ class Batch(Struct):
 @handler("api", "playlists.analyze", timeout="10m")
 async def analyze(context: Context, payload: Playlist) -> dict[str, Any]:
     """Each song by a job of its own; songs that fail are listed, and fail nothing else."""
+    require("playlists")
+    if payload.batch is not None:
+        _refuse_canceled(await context.jobs([payload.batch]))
     songs = await _songs(context, payload.songs)
     done = await _known(context, payload.again, songs)
     missing = [index for index in range(len(songs)) if index not in done]
-    ids = await _jobs_of(context, [songs[index] for index in missing])
-    states = await context.outcomes(ids, lambda seen: _tell(context, songs, missing, seen))
+    titles = [songs[index].title for index in missing]
+    ids = await _jobs_of(context, [songs[index] for index in missing], payload.batch)
+    states = await context.outcomes(
+        ids, lambda seen: _tell(context, progress.of_songs(titles, seen, known=len(done)))
+    )
     done |= {
         index: state.result
         for index, state in zip(missing, states, strict=True)
@@ -88,10 +99,10 @@ async def analyze(context: Context, payload: Playlist) -> dict[str, Any]:
 
 @handler("api", "playlists.song", timeout="2m", max_attempts=3)
 def one_song(context: Context, payload: OneSong) -> dict[str, Any]:
-    """One song, unless its playlist was canceled meanwhile."""
-    (playlist,) = context.jobs([payload.playlist])
-    if playlist.status == "canceled":
-        raise Reject("the playlist was canceled")
+    """One song, unless its playlist was canceled meanwhile, or the batch that this one is one of."""
+    require("playlists")
+    whose = [payload.playlist] if payload.batch is None else [payload.playlist, payload.batch]
+    _refuse_canceled(context.jobs(whose))
     if not payload.song.lyrics.strip():
         raise Reject(f"{payload.song.title!r} has no lyrics")
     song.think(Settings.load().playlists_song_time)
@@ -105,9 +116,15 @@ def one_song(context: Context, payload: OneSong) -> dict[str, Any]:
 @handler("api", "playlists.batch", timeout="10m")
 async def batch(context: Context, payload: Batch) -> dict[str, Any]:
     """Several playlists, with one progress for all of their songs."""
-    ids = [await context.enqueue("playlists.analyze", msgspec.to_builtins(one)) for one in payload.playlists]
+    ids = [
+        await context.enqueue("playlists.analyze", msgspec.to_builtins(one) | {"batch": context.job_id})
+        for one in payload.playlists
+    ]
     names = [one.name for one in payload.playlists]
-    states = await context.outcomes(ids, lambda seen: _tell_of_all(context, names, seen))
+    counts = [None if isinstance(one.songs, str) else len(one.songs) for one in payload.playlists]
+    states = await context.outcomes(
+        ids, lambda seen: _tell(context, progress.of_playlists(names, counts, seen))
+    )
     return {
         "playlists": [
             {
@@ -159,52 +176,35 @@ async def _known(context: Context, earlier: str | None, songs: Sequence[Song]) -
     return {index: found[index] for index in kept}
 
 
-async def _jobs_of(context: Context, songs: Sequence[Song]) -> list[str]:
+async def _jobs_of(context: Context, songs: Sequence[Song], batch: str | None) -> list[str]:
     """A job for each, in order; the calls begin in order, so that every attempt makes the same ones."""
+    whose = {"playlist": context.job_id, "batch": batch}
     ids: list[str] = []
     remaining = iter(songs)
     while some := list(islice(remaining, _AT_ONCE)):
         ids += await asyncio.gather(
             *(
-                context.enqueue(
-                    "playlists.song",
-                    {"song": msgspec.to_builtins(one), "playlist": context.job_id},
-                    queue="low",
-                )
+                context.enqueue("playlists.song", {"song": msgspec.to_builtins(one), **whose}, queue="low")
                 for one in some
             )
         )
     return ids
 
 
-def _tell(
-    context: Context, songs: Sequence[Song], missing: Sequence[int], states: Sequence[JobState]
-) -> None:
-    """How many songs are done, and which one is being worked on."""
-    known = len(songs) - len(missing)
-    done = known + sum(not state.open for state in states)
-    at_work = [
-        songs[index].title for index, state in zip(missing, states, strict=True) if state.status == "started"
-    ]
-    context.progress(
-        done,
-        len(songs),
-        f"song {min(done + 1, len(songs))} of {len(songs)}",
-        stage="songs",
-        item=next(iter(at_work), None),
-    )
+def _refuse_canceled(jobs: Sequence[JobState]) -> None:
+    """End the attempt where one of these was canceled.
+
+    Raises:
+        Reject: which it was.
+    """
+    for job in jobs:
+        if job.status == "canceled":
+            kind = "batch" if job.type == "playlists.batch" else "playlist"
+            raise Reject(f"the {kind} was canceled")
 
 
-def _tell_of_all(context: Context, names: Sequence[str], states: Sequence[JobState]) -> None:
-    """The songs of all playlists together, as far as they have told how many they are."""
-    told = [state.progress for state in states]
-    done, total = sum(one.current for one in told if one), sum(one.total or 0 for one in told if one)
-    at_work = [
-        name for name, state in zip(names, states, strict=True) if state.status in ("started", "scheduled")
-    ]
-    context.progress(
-        done, total or None, f"{done:g} of {total:g} songs", stage="playlists", item=next(iter(at_work), None)
-    )
+def _tell(context: Context, told: Progress) -> None:
+    context.progress(told.current, told.total, told.message, stage=told.stage, item=told.item)
 
 
 async def _notify(context: Context, payload: Playlist, result: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from handlers import Context, Reject, handler
+from handlers.extras import require
 from handlers.reports import pdf
 from handlers.reports.dropbox import Account, Dropbox
 from handlers.reports.figures import FiguresUnusable, SalesFile, by_agency, by_agent
@@ -39,6 +40,7 @@ async def agents(context: Context, payload: Wanted) -> dict[str, Any]:
 
 
 async def _report(context: Context, wanted: Wanted, *, of_agents: bool) -> dict[str, Any]:
+    require("reports")
     settings = Settings.load()
     context.progress(0, 3, "gathering the figures", stage="figures")
     try:

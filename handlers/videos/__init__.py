@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from handlers import Context, Reject, handler
+from handlers.extras import require
 from handlers.media import ffmpeg
 from handlers.media.inputs import Reference, check_size, loaded, with_sound
 from handlers.media.picture import Fit, Resolution, fitted, size_of
@@ -40,6 +41,7 @@ class Wanted(Struct):
 @handler("api", "videos.generate", isolation="process", timeout="30m", max_attempts=3)
 def generate(context: Context, payload: Wanted) -> dict[str, Any]:
     """The video and a thumbnail, as artifacts."""
+    require("video")
     if payload.seconds * len(payload.images) > MOST_SECONDS:
         raise Reject(f"a video has {MOST_SECONDS} seconds at the most")
     try:

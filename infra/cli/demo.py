@@ -35,13 +35,14 @@ def command(system: str, songs: int | None, workers: tuple[int, ...], song_time:
         raise click.UsageError("--songs goes with playlists alone")
     if find_spec("standardwebhooks") is None:
         raise click.ClickException("a demo needs more: pip install '.[dev]'")
+    from handlers.extras import lacking, to_install
     from infra.cli.demos import playlist_times
     from infra.cli.demos.stage import Demonstration, staged
 
     logs.configure(level="error", log_format="console")
     demonstration: Demonstration = import_module(f"infra.cli.demos.{system}").DEMO
-    if demonstration.missing is not None:
-        raise click.ClickException(f"{system} needs more: {demonstration.missing}")
+    if demonstration.extra is not None and lacking(demonstration.extra):
+        raise click.ClickException(f"{system} needs more: {to_install(demonstration.extra)}")
     if songs is not None:
         playlist_times.measure(Console(), count=songs, workers=workers, song_time=song_time)
         return

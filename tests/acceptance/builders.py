@@ -197,6 +197,11 @@ class System:
         assert job["status"] == status, job
         return job
 
+    def has_told(self, job_id: str) -> bool:
+        """Whether the job's callback is known to be delivered."""
+        callback = self.job(job_id)["callback"]
+        return callback is not None and callback["status"] == "delivered"
+
     # -- what happened ---------------------------------------------------------------------------------------------
 
     def runs(self, job_id: str | None = None) -> list[Run]:

@@ -1,6 +1,7 @@
 """Fixtures of the acceptance tests: what a module shares, and what a test has for itself."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,6 +49,27 @@ def build(tmp_path: Path, server: Server) -> Iterator[Callable[..., System]]:
             return stack.enter_context(system(tmp_path, redis_url or server.url, **settings))
 
         yield made
+
+
+@pytest.fixture(scope="session")
+def npm_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which ``node`` finds the libraries of ``tests/acceptance/node``."""
+    if shutil.which("node") is None or (npm := shutil.which("npm")) is None:
+        missing("no node and npm on the PATH: apt-get install nodejs npm")
+    directory = tmp_path_factory.mktemp("node")
+    shutil.copytree(Path(__file__).with_name("node"), directory, dirs_exist_ok=True)
+    installed = subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    if installed.returncode:
+        missing(f"npm can't install the libraries: {installed.stderr[-500:]}")
+    return directory
 
 
 @pytest.fixture

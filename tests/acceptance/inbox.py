@@ -95,6 +95,25 @@ class Inbox:
             )
             return list(found)
 
+    def once(
+        self, name: str, delivered: Callable[[], bool], *, timeout: float = 30.0, quiet: float = 1.0
+    ) -> Post:
+        """The one request to this address: nobody sent it twice, neither until it was known to be delivered nor shortly after.
+
+        Args:
+            delivered: whether the sender has written down that it was.
+            quiet: seconds in which another one would come; longer than a pause of the tests' schedule, and than a sweep.
+        """
+        limit = time.monotonic() + timeout
+        while not delivered():
+            assert time.monotonic() < limit, f"no callback to {name} was delivered within {timeout:g} s"
+            time.sleep(0.05)
+        with self._changed:
+            found = self._posts[f"/{name}"]
+            self._changed.wait_for(lambda: len(found) > 1, quiet)
+            assert len(found) == 1, f"{len(found)} callbacks came to {name}"
+            return found[0]
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         inbox = self
 

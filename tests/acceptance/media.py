@@ -1,14 +1,19 @@
 """Media made on the spot by ffmpeg's own sources, sent up, and looked at by ffprobe."""
 
+import array
 import json
+import math
 import shutil
 import subprocess
+import wave
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tests.acceptance.builders import API_KEY, System, descendants, is_alive
 from tests.conftest import missing
 
+WAV_RATE = 16_000
 AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
 
 
@@ -60,6 +65,31 @@ def colors(path: Path) -> list[tuple[int, int, int]]:
         capture_output=True,
     ).stdout  # fmt: skip
     return [(raw[at], raw[at + 1], raw[at + 2]) for at in range(0, len(raw), 3)]
+
+
+def seen_cuts(film: Path) -> list[float]:
+    """When the picture changes at once, in seconds."""
+    shown = colors(film)
+    return [
+        number / 30
+        for number, (before, after) in enumerate(pairwise(shown), 1)
+        if max(abs(one - other) for one, other in zip(before, after, strict=True)) > 100
+    ]
+
+
+def loudness(film: Path, path: Path, frequency: float) -> float:
+    """How much of a tone is in the sound, whenever it is heard: the sum of its power, by Goertzel, over pieces of 50 ms."""
+    made(path, "-i", str(film), "-ac", "1", "-ar", str(WAV_RATE))
+    with wave.open(str(path), "rb") as file:
+        samples = array.array("h", file.readframes(file.getnframes()))
+    piece, total = WAV_RATE // 20, 0.0
+    turn = 2 * math.cos(2 * math.pi * frequency / WAV_RATE)
+    for start in range(0, len(samples) - piece, piece):
+        one = other = 0.0
+        for sample in samples[start : start + piece]:
+            one, other = sample / 32_768 + turn * one - other, one
+        total += (one * one + other * other - turn * one * other) / piece**2
+    return total
 
 
 def encoders(worker: int) -> list[int]:

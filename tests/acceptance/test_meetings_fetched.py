@@ -18,6 +18,7 @@ from infra.cli.standins.fireflies_meeting import MEETING_ID
 from tests.acceptance.builders import CALLBACK_SECRET, FIREFLIES_SECRET, System
 from tests.acceptance.gate import Gate
 from tests.acceptance.inbox import Inbox
+from tests.acceptance.media import AUTHORIZED
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,8 @@ def over_fireflies(
         FIREFLIES_API_URL=f"{stack.enter_context(serving(stand_in.app))}/graphql",
         FIREFLIES_API_KEY=fireflies.API_KEY,
         FIREFLIES_ORGANISATION="acme",
+        FIREFLIES_PROGRAMME="2026",
+        SUMMARIES_WAIT="200ms",
         SOURCE_FIREFLIES_CALLBACK_URL=inbox.url(f"minutes-{tmp_path.name}"),
         SOURCE_FIREFLIES_TAG="acme",
     )
@@ -58,6 +61,13 @@ def send(house: System, event: dict[str, Any], *, bare: bool = False) -> httpx.R
     return house.http.post("/hooks/fireflies", content=request.content, headers=headers)
 
 
+def summaries_of_programmes(house: System) -> list[dict[str, Any]]:
+    """Their results, newest first."""
+    wanted = {"type": "summaries.programme", "status": "finished"}
+    listed = house.http.get("/jobs", params=wanted, headers=AUTHORIZED).json()["items"]
+    return [house.job(one["id"])["result"] for one in listed]
+
+
 @pytest.mark.parametrize(
     ("event", "bare"), [(V1, False), (V1, True), (V2, False)], ids=["v1", "v1, bare", "v2"]
 )
@@ -66,6 +76,7 @@ def test_a_webhook_of_either_version_becomes_minutes_and_a_transcript_of_its_pro
     stack: ExitStack,
     inbox: Inbox,
     tmp_path: Path,
+    wait_until: Callable[..., Any],
     event: dict[str, Any],
     bare: bool,
 ) -> None:
@@ -81,7 +92,10 @@ def test_a_webhook_of_either_version_becomes_minutes_and_a_transcript_of_its_pro
     assert transcript["tag"] == "acme"
     assert transcript["result"]["organisation"] == "acme"
     assert transcript["result"]["summary"]["project"] == "Launch"
-    (post,) = inbox.wait_for(f"minutes-{tmp_path.name}")
+    programme = wait_until(lambda: summaries_of_programmes(house), timeout=20)[0]
+    assert programme["programme"] == "2026"
+    assert programme["meetings"] == [transcript["result"]["title"]]
+    post = inbox.once(f"minutes-{tmp_path.name}", lambda: house.has_told(answer.json()["job_id"]))
     assert post.verified(CALLBACK_SECRET)["data"]["result"]["action_items"] == minutes["action_items"]
 
 
@@ -136,5 +150,5 @@ def test_a_worker_is_killed_between_two_batches_and_none_is_paid_for_twice(
     assert len(lines) == result["chunks"]["count"] > paid > 0
     assert all(json.loads(line)["vector"] for line in lines)
     assert model.texts == len(lines), "the first batch was kept"
-    (post,) = inbox.wait_for("vectors")
+    post = inbox.once("vectors", lambda: house.has_told(job_id))
     assert post.verified(CALLBACK_SECRET)["data"]["status"] == "finished"

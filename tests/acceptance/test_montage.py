@@ -5,7 +5,6 @@ import math
 import wave
 from collections import defaultdict
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.slow
 BEATS = [0.3 + 0.5 * beat for beat in range(24)]  # of twelve seconds
 COLORS = ("red", "lime", "blue")
 TONES = (400, 800, 1600, 3200)  # one for each half second of what is said
-WAV_RATE = 16_000
+WAV_RATE = media.WAV_RATE
 
 
 @pytest.fixture
@@ -72,31 +71,6 @@ def submitted(house: System, type: str, payload: dict[str, Any], **more: Any) ->
     return job_id
 
 
-def seen_cuts(film: Path) -> list[float]:
-    """When the picture changes at once, in seconds."""
-    shown = media.colors(film)
-    return [
-        number / 30
-        for number, (before, after) in enumerate(pairwise(shown), 1)
-        if max(abs(one - other) for one, other in zip(before, after, strict=True)) > 100
-    ]
-
-
-def loudness(film: Path, path: Path, frequency: float) -> float:
-    """How much of a tone is in the sound, whenever it is heard: the sum of its power, by Goertzel, over pieces of 50 ms."""
-    media.made(path, "-i", str(film), "-ac", "1", "-ar", str(WAV_RATE))
-    with wave.open(str(path), "rb") as file:
-        samples = array.array("h", file.readframes(file.getnframes()))
-    piece, total = WAV_RATE // 20, 0.0
-    turn = 2 * math.cos(2 * math.pi * frequency / WAV_RATE)
-    for start in range(0, len(samples) - piece, piece):
-        one = other = 0.0
-        for sample in samples[start : start + piece]:
-            one, other = sample / 32_768 + turn * one - other, one
-        total += (one * one + other * other - turn * one * other) / piece**2
-    return total
-
-
 @pytest.mark.parametrize(("style", "every"), [("hectic", 1), ("lively", 2)])
 def test_cuts_are_seen_on_the_beat_in_the_preview_and_in_the_final_video(
     house: System, tmp_path: Path, style: str, every: int
@@ -117,7 +91,7 @@ def test_cuts_are_seen_on_the_beat_in_the_preview_and_in_the_final_video(
         assert int(found["video"]["nb_read_frames"]) == result["frames"] == 360
         assert float(found["video"]["duration"]) == pytest.approx(12, abs=1 / 30)
         assert float(found["audio"]["duration"]) == pytest.approx(12, abs=1 / 30)
-        cuts = seen_cuts(film)
+        cuts = media.seen_cuts(film)
         assert cuts == pytest.approx(result["cuts"], abs=0.001)
         assert len(cuts) in range(len(BEATS) // every - 2, len(BEATS) // every + 1)
         assert all(min(abs(cut - beat) for beat in BEATS) <= 0.05 for cut in cuts)
@@ -170,7 +144,7 @@ def test_removed_words_are_neither_seen_nor_heard(house: System, tmp_path: Path)
     assert [word["text"] for word in result["words"]] == ["400 Hz", "1600 Hz", "3200 Hz"]
     assert result["words"][1]["start"] == pytest.approx(0.5, abs=1 / 25)
     for place, tone in enumerate(TONES):
-        before, after = (loudness(one, tmp_path / "heard.wav", tone) for one in (talk, film))
+        before, after = (media.loudness(one, tmp_path / "heard.wav", tone) for one in (talk, film))
         share = after / before
         assert share < 0.1 if place == 1 else share > 0.8, (tone, share)
 
@@ -212,7 +186,7 @@ def test_a_worker_is_killed_and_the_next_one_goes_on_with_the_same_plan(
     assert not stages & {"listening", "planning"}, "the music was listened to once"
     film = media.loaded(house, house.job(job_id)["result"]["preview"], tmp_path / "preview.mp4")
     assert int(media.streams(film)["video"]["nb_read_frames"]) == 360
-    (post,) = inbox.wait_for("montage")
+    post = inbox.once("montage", lambda: house.has_told(job_id))
     assert post.verified(CALLBACK_SECRET)["data"]["status"] == "finished"
 
 

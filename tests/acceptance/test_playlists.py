@@ -1,5 +1,6 @@
 """Playlists, whole: from `POST /jobs` to the callback, with a worker that is killed, and a playlist that is canceled."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ SONG_TIME = {"HOOKLINE_HANDLERS": "handlers", "PLAYLISTS_SONG_TIME": "100ms", "H
 
 def playlist(count: int, **more: Any) -> dict[str, Any]:
     songs = [{"title": f"Song {number}", "artist": "A", "lyrics": LYRICS} for number in range(1, count)]
-    return {"name": "Mix", "songs": [*songs, {"title": "Silence", "artist": "A"}], **more}
+    return {"name": "Mix", "songs": [*songs, {"title": "Silence", "artist": "A"}]} | more
 
 
 @pytest.mark.slow
@@ -44,8 +45,68 @@ def test_a_worker_is_killed_and_the_caller_hears_once_of_every_song(
     assert [song["title"] for song in result["failed"]] == ["Silence"]
     assert result["profile"]["languages"] == {"en": 29}
     assert (job["progress"]["current"], job["progress"]["total"]) == (30, 30)
-    (post,) = inbox.wait_for("playlists")
+    post = inbox.once("playlists", lambda: house.has_told(submitted["job_id"]))
     assert post.verified(CALLBACK_SECRET)["data"]["status"] == "finished"
+
+
+@pytest.mark.slow
+def test_a_batch_has_one_progress_that_never_falls_and_stops_whole(
+    build: Callable[..., System], inbox: Inbox, wait_until: Callable[..., Any]
+) -> None:
+    house = build(**SONG_TIME)
+    house.web()
+    house.worker()
+    lists = [playlist(4, name="One"), playlist(6, name="Two")]
+    told: list[tuple[float, float, str]] = []
+
+    def stands(job_id: str) -> str:
+        job = house.job(job_id)
+        if job["progress"] is not None:
+            told.append(tuple(job["progress"][name] for name in ("current", "total", "message")))
+        return str(job["status"])
+
+    job_id = submitted_batch(house, lists, callback_url=inbox.url("batch"))
+    wait_until(lambda: stands(job_id) == "finished", timeout=60)
+    assert stands(job_id) == "finished"
+    counts = [current for current, _, _ in told]
+    assert counts == sorted(counts)
+    assert {total for _, total, _ in told} == {10}
+    assert all(message == f"{current:g} of 10 songs" for current, _, message in told)
+    assert told[-1][0] == 10
+    result = inbox.once("batch", lambda: house.has_told(job_id)).verified(CALLBACK_SECRET)["data"]["result"]
+    assert [(one["name"], one["status"]) for one in result["playlists"]] == [
+        ("One", "finished"),
+        ("Two", "finished"),
+    ]
+
+    stopped = submitted_batch(house, [playlist(40, name="One"), playlist(40, name="Two")])
+    wait_until(lambda: (house.job(stopped)["progress"] or {}).get("current", 0) >= 3, timeout=30)
+    house.http.post(f"/jobs/{stopped}/cancel", headers=AUTHORIZED).raise_for_status()
+
+    def of(parent: str, type_: str) -> list[dict[str, Any]]:
+        words = {"type": type_, "limit": 100}
+        listed = house.http.get("/jobs", params=words, headers=AUTHORIZED).json()["items"]
+        return [one for one in listed if one["parent"] == parent]
+
+    parts = [one["id"] for one in of(stopped, "playlists.analyze")]
+    wait_until(
+        lambda: (
+            {house.job(part)["status"] for part in parts} == {"failed"}
+            and all(one["ended_at"] for part in parts for one in of(part, "playlists.song"))
+        ),
+        timeout=30,
+    )
+    statuses = Counter(one["status"] for part in parts for one in of(part, "playlists.song"))
+    assert statuses["finished"] >= 3, "what was done is kept"
+    assert statuses["failed"] > 40, "the others were not run"
+    assert {house.job(part)["error"]["message"] for part in parts} == {"the batch was canceled"}
+
+
+def submitted_batch(house: System, lists: list[dict[str, Any]], **more: Any) -> str:
+    job_id: str = house.submit({"type": "playlists.batch", "payload": {"playlists": lists}, **more}).json()[
+        "job_id"
+    ]
+    return job_id
 
 
 @pytest.mark.slow

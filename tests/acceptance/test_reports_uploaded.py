@@ -48,11 +48,11 @@ def test_a_worker_is_killed_while_it_uploads_and_the_caller_hears_once(
         house.worker()
         report = house.ended(job_id, wait=60)["result"]["report"]
         linked = httpx.get(report["url"], trust_env=False).content
+        post = inbox.once(f"make-{passes}", lambda: house.has_told(job_id))
 
     (content,) = stand_in.files.values()
     assert content.startswith(b"%PDF-")
     assert report["size"] == len(content) == stand_in.received, "what was there was not sent again"
     assert linked == content
     assert report["sha256"] == sha256(content).hexdigest()
-    (post,) = inbox.wait_for(f"make-{passes}")
     assert post.verified(CALLBACK_SECRET)["data"]["result"]["report"] == report

@@ -134,7 +134,7 @@ def test_a_worker_is_killed_while_it_encodes_and_the_caller_hears_once(
     wait_until(lambda: house.job(job_id, wait=30)["status"] == "finished", timeout=180)
     film = media.loaded(house, house.job(job_id)["result"]["video"], tmp_path / "film.mp4")
     assert int(media.streams(film)["video"]["nb_read_frames"]) == 10 * 3 * 30
-    (post,) = inbox.wait_for("videos")
+    post = inbox.once("videos", lambda: house.has_told(job_id))
     assert post.verified(CALLBACK_SECRET)["data"]["status"] == "finished"
 
 

@@ -17,6 +17,7 @@ from infra.signatures import new_whsec
 
 _ORGANISATION = "acme"
 _PROJECT, _PROGRAMME = "Launch", "2026"
+_MEETINGS = 2  # the one that Fireflies tells of, and the recording
 _PATIENCE_SECONDS = 60.0
 
 
@@ -31,6 +32,7 @@ def _variables(stack: ExitStack) -> Mapping[str, str]:
         "FIREFLIES_API_URL": f"{meetings}/graphql",
         "FIREFLIES_API_KEY": fireflies.API_KEY,
         "FIREFLIES_ORGANISATION": _ORGANISATION,
+        "FIREFLIES_PROGRAMME": _PROGRAMME,
         "REPLICATE_API_URL": speech,
         "REPLICATE_API_TOKEN": replicate.API_TOKEN,
         "REPLICATE_MODEL": "openai/whisper:stand-in",
@@ -79,11 +81,13 @@ def _webhook(stage: Stage) -> str:
 
 
 def _show_programme(stage: Stage) -> None:
-    """The summary that the recording has brought about, in jobs that nobody submitted."""
+    """The summary of both meetings, by jobs that nobody submitted."""
     limit = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < limit:
         for job in stage.client.jobs(tag=_ORGANISATION, type="summaries.programme", status="finished"):
             found = stage.client.job(job.id).result  # a list has none
+            if len(found["meetings"]) < _MEETINGS:
+                continue
             projects = ", ".join(
                 f"{one['project']} ({', '.join(one['meetings'])})" for one in found["projects"]
             )

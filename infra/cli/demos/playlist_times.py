@@ -52,9 +52,7 @@ def _with(console: Console, workers: int, *, count: int, song_time: timedelta) -
         _analysed(stage, _TO_WARM_UP * workers)
         took.append(_analysed(stage, count))
 
-    demonstration = Demonstration(
-        extra=DEMO.extra, modules=DEMO.modules, workers=workers, variables=variables, play=play
-    )
+    demonstration = Demonstration(extra=DEMO.extra, workers=workers, variables=variables, play=play)
     with staged("playlists", demonstration, console) as stage:
         demonstration.play(stage)
     return took[0]

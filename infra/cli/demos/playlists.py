@@ -47,7 +47,6 @@ def _play(stage: Stage) -> None:
 
 DEMO = Demonstration(
     extra="playlists",
-    modules=("aiosmtplib", "py3langid", "pyphen", "vaderSentiment", "yake"),
     variables=lambda _stack: {"PLAYLISTS_SONG_TIME": "150ms"},
     play=_play,
 )

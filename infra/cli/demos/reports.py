@@ -31,4 +31,4 @@ def _play(stage: Stage) -> None:
             raise DemoError("the report is no PDF")
 
 
-DEMO = Demonstration(extra="reports", modules=("fpdf",), variables=_variables, play=_play)
+DEMO = Demonstration(extra="reports", variables=_variables, play=_play)

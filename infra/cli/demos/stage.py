@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,23 +43,16 @@ class Demonstration:
     """What one of the five systems shows.
 
     Args:
-        extra: what has to be installed, and
-        modules: how that is seen.
+        extra: what has to be installed; None: nothing more.
         workers: how many worker processes there are.
         variables: for all processes; what it starts on the stack ends with the demo.
         play: does it.
     """
 
     extra: str | None = None
-    modules: tuple[str, ...] = ()
     workers: int = 1
     variables: Callable[[ExitStack], Mapping[str, str]] = lambda _stack: {}
     play: "Callable[[Stage], None]"
-
-    @property
-    def missing(self) -> str | None:
-        """What to type first; None: everything is here."""
-        return f"pip install '.[{self.extra}]'" if not all(map(find_spec, self.modules)) else None
 
 
 class Stage:

@@ -22,4 +22,4 @@ def _play(stage: Stage) -> None:
         raise DemoError("the video is not what was asked for")
 
 
-DEMO = Demonstration(extra="video", modules=("imageio_ffmpeg",), play=_play)
+DEMO = Demonstration(extra="video", play=_play)

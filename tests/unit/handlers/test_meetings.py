@@ -105,13 +105,20 @@ def test_a_transcript_becomes_decisions_owned_items_and_chunks_then_a_summary_is
     assert [(line["speakers"], line["text"]) for line in lines] == [(["Ana", "Ben"], TALK)]
     (project,) = done.enqueued
     assert (project.type, project.queue, project.tag, project.metadata) == (
-        "summaries.project", "default", "acme", {"project": "Launch"},
+        "summaries.project", "default", "acme", {"project": "Launch", "programme": "2026"},
     )  # fmt: skip
 
 
 def test_a_meeting_of_no_project_asks_for_no_more() -> None:
     first = run(meetings.process, {"organisation": "acme", "title": "Stand-up", "text": TALK})
     assert first.with_results(SUMMARY).enqueued == []
+
+
+def test_a_meeting_of_a_programme_without_a_project_asks_for_the_programme() -> None:
+    place = {"organisation": "acme", "programme": "2026"}
+    first = run(meetings.process, {**place, "title": "Stand-up", "text": TALK})
+    (asked_for,) = first.with_results(SUMMARY).enqueued
+    assert (asked_for.type, asked_for.queue, asked_for.payload) == ("summaries.programme", "low", place)
 
 
 @pytest.mark.parametrize("payload", [{"text": " \n"}, {"sentences": []}, {}])
@@ -271,6 +278,13 @@ def test_a_replicate_that_is_busy_is_asked_later(
     assert len(stand_in.predictions) == 1
 
 
+@pytest.mark.parametrize("audio", ["http://example.com/a.mp3", "file:///etc/passwd", "a.mp3"])
+def test_a_recording_is_behind_https(audio: str) -> None:
+    outcome = run(meetings.transcribe, {**RECORDING, "audio": audio}).outcome
+    assert isinstance(outcome, Failed)
+    assert "`$.audio`" in outcome.error.message
+
+
 def test_without_a_token_or_an_address_of_our_own_nothing_is_transcribed() -> None:
     outcome = run(meetings.transcribe, RECORDING).outcome
     assert isinstance(outcome, Failed)
@@ -332,17 +346,29 @@ def test_one_that_waits_is_enough(known: list[JobState], made: int) -> None:
     assert len(run(summaries.project, PLACE, earlier={"-": known}).enqueued) == made
 
 
+@pytest.mark.parametrize(("programme", "made"), [("2026", 0), (None, 1), ("2025", 1)])
+def test_a_project_that_waits_for_another_programme_is_not_enough(programme: str | None, made: int) -> None:
+    place = {name: text for name, text in (("project", "Launch"), ("programme", programme)) if text}
+    waits = JobState(id="job_w", status="scheduled", type="summaries.project", metadata=place)
+    first = run(meetings.process, {**PLACE, "title": "Stand-up", "text": TALK}, earlier={"-": [waits]})
+    assert len(first.with_results(SUMMARY).enqueued) == made
+
+
 # -- Fireflies ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("organisation", "made"), [(None, 0), ("acme", 1)])
+@pytest.mark.parametrize(
+    ("organisation", "programme", "made"), [(None, "2026", 0), ("acme", None, 1), ("acme", "2026", 1)]
+)
 def test_fireflies_meetings_go_on_where_they_have_an_organisation(
-    monkeypatch: pytest.MonkeyPatch, organisation: str | None, made: int
+    monkeypatch: pytest.MonkeyPatch, organisation: str | None, programme: str | None, made: int
 ) -> None:
     monkeypatch.setenv("FIREFLIES_API_URL", "http://fireflies/graphql")
     monkeypatch.setenv("FIREFLIES_API_KEY", API_KEY)
     if organisation is not None:
         monkeypatch.setenv("FIREFLIES_ORGANISATION", organisation)
+    if programme is not None:
+        monkeypatch.setenv("FIREFLIES_PROGRAMME", programme)
     event = {"event": "meeting.summarized", "meeting_id": "m1"}
     http = clients(FirefliesStandIn(meeting_id="m1").app)
     done = run(fireflies.meeting_summarized, event, http=http, metadata={"client_reference_id": "Launch"})
@@ -352,3 +378,4 @@ def test_fireflies_meetings_go_on_where_they_have_an_organisation(
         assert (job.type, job.tag, job.payload["project"], job.payload["title"]) == (
             "transcripts.process", "acme", "Launch", "Launch check-in",
         )  # fmt: skip
+        assert job.payload["programme"] == programme

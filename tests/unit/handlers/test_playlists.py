@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handlers import playlists
-from handlers.playlists import mail, profile, song
+from handlers.playlists import mail, profile, progress, song
 from handlers.services import JobState
 from handlers.testing import START, run
 from infra.clock import ManualClock
-from infra.ledger.records import Failed, Waiting
+from infra.ledger.records import Failed, Progress, Waiting
 
 HAPPY = "I love this wonderful sunny day\nWe dance and laugh and everything is great\n" * 3
 SAD = "I hate this terrible cruel night\nThe killing pain, the awful tears, you died\n" * 3
@@ -116,6 +118,30 @@ def test_a_canceled_playlist_has_its_songs_done_no_more() -> None:
     assert outcome.error.message == "the playlist was canceled"
 
 
+def test_a_canceled_batch_has_its_songs_done_no_more_and_its_playlists_begin_no_more() -> None:
+    playlist = JobState(id="job_p", status="scheduled", type="playlists.analyze")
+    whole = JobState(id="job_b", status="canceled", type="playlists.batch")
+    for handler, payload in (
+        (playlists.one_song, {"song": songs(1)[0], "playlist": "job_p", "batch": "job_b"}),
+        (playlists.analyze, {"name": "One", "songs": songs(3), "batch": "job_b"}),
+    ):
+        stopped = run(handler, payload, earlier={"-": [playlist, whole]})
+        assert isinstance(stopped.outcome, Failed)
+        assert stopped.outcome.error.message == "the batch was canceled"
+        assert not stopped.enqueued
+
+
+def test_what_a_canceled_batch_has_done_is_kept_for_another_try() -> None:
+    done = JobState(id="job_1", status="finished", result=analysed("Song 1"))
+    stopped = JobState(id="job_2", status="failed")
+    before = JobState(id="job_before", status="failed", type="playlists.analyze")
+    again = run(
+        playlists.batch, {"playlists": [{"name": "One", "songs": songs(2), "again": "job_before"}]}
+    ).enqueued[0]
+    second = run(playlists.analyze, again.payload, earlier={"job_before": [done, stopped], "-": [before]})
+    assert [job.payload["song"]["title"] for job in second.enqueued] == ["Song 2"]
+
+
 def test_a_song_without_lyrics_is_rejected_by_name() -> None:
     outcome = run(playlists.one_song, {"song": {"title": "Silence"}, "playlist": "job_p"}).outcome
     assert isinstance(outcome, Failed)
@@ -126,11 +152,84 @@ def test_a_batch_has_one_progress_for_all_songs() -> None:
     lists = [{"name": "One", "songs": songs(2)}, {"name": "Two", "songs": songs(3)}]
     first = run(playlists.batch, {"playlists": lists})
     assert [job.type for job in first.enqueued] == ["playlists.analyze"] * 2
-    done = first.with_results({"songs": []}, ValueError("no"))
+    assert first.progress == [
+        Progress(current=0, total=5, message="0 of 5 songs", stage="playlists", item=None)
+    ]
+    second = first.with_results({"songs": []})
+    assert [(one.current, one.total, one.message) for one in second.progress] == [(2, 5, "2 of 5 songs")]
+    done = second.with_results(ValueError("no"))
+    assert [(one.current, one.total, one.message) for one in done.progress] == [(5, 5, "5 of 5 songs")]
     assert [(one["name"], one["status"], one["error"]) for one in done.result["playlists"]] == [
         ("One", "finished", None),
         ("Two", "failed", "no"),
     ]
+
+
+def test_the_songs_of_a_batch_say_which_batch_it_is() -> None:
+    whole = run(playlists.batch, {"playlists": [{"name": "One", "songs": songs(2)}]}).enqueued[0]
+    made = run(playlists.analyze, whole.payload).enqueued
+    assert {job.payload["batch"] for job in made} == {whole.payload["batch"]}
+    assert whole.payload["batch"].startswith("job_")
+
+
+def standing(status: str, current: int | None = None, total: int | None = None) -> JobState:
+    told = None if current is None else Progress(current=current, total=total)
+    return JobState(id="job_1", status=status, progress=told)
+
+
+def test_progress_names_the_song_that_is_worked_on() -> None:
+    states = [standing("finished"), standing("started"), standing("queued")]
+    told = progress.of_songs(["B", "C", "D"], states, known=1)
+    assert told == Progress(current=2, total=4, message="song 3 of 4", stage="songs", item="C")
+
+
+@pytest.mark.parametrize(
+    ("counts", "states", "current", "total", "message", "item"),
+    [
+        ([2, 8], [standing("queued"), standing("queued")], 0, 10, "0 of 10 songs", None),
+        ([2, 8], [standing("scheduled", 1, 2), standing("queued")], 1, 10, "1 of 10 songs", "One"),
+        ([2, 8], [standing("failed", 1, 2), standing("scheduled", 3, 8)], 5, 10, "5 of 10 songs", "Two"),
+        ([2, None], [standing("scheduled", 1, 2), standing("started")], 1, None, "1 song", "One"),
+        ([2, None], [standing("finished", 2, 2), standing("scheduled", 3, 7)], 5, 9, "5 of 9 songs", "Two"),
+        ([2, None], [standing("finished", 2, 2), standing("failed")], 2, 2, "2 of 2 songs", None),
+        ([2, None], [standing("missing"), standing("canceled", 3, 7)], 9, 9, "9 of 9 songs", None),
+    ],
+)
+def test_the_progress_of_a_batch_counts_songs_that_have_not_begun(
+    counts: list[int | None],
+    states: list[JobState],
+    current: int,
+    total: int | None,
+    message: str,
+    item: str | None,
+) -> None:
+    told = progress.of_playlists(["One", "Two"], counts, states)
+    assert told == Progress(current=current, total=total, message=message, stage="playlists", item=item)
+
+
+@given(st.data())
+def test_the_percent_of_a_batch_never_falls(data: st.DataObject) -> None:
+    sizes = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=4))
+    counts = [data.draw(st.sampled_from([size, None])) for size in sizes]
+    ends = [data.draw(st.sampled_from(["scheduled", "finished", "failed"])) for _ in sizes]
+    told = [
+        [standing("queued"), standing("started"), *(standing("scheduled", n, size) for n in range(size + 1))]
+        + ([] if end == "scheduled" else [standing(end, size, size)])
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+    at, percents = [0] * len(sizes), []
+    while True:
+        seen = progress.of_playlists(
+            "ABCD"[: len(sizes)], counts, [one[n] for one, n in zip(told, at, strict=True)]
+        )
+        if seen.total is not None:
+            percents.append(seen.current / seen.total)
+        movable = [place for place, one in enumerate(told) if at[place] + 1 < len(one)]
+        if not movable:
+            break
+        at[data.draw(st.sampled_from(movable))] += 1
+    assert percents == sorted(percents)
+    assert max(percents) <= 1
 
 
 def test_songs_are_told_apart() -> None:

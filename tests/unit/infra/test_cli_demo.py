@@ -1,18 +1,20 @@
 """`hookline demo` where something is missing."""
 
+import sys
+
 import pytest
 from click.testing import CliRunner
 
 from infra.cli.demo import SYSTEMS, command
-from infra.cli.demos import reports
-from infra.cli.demos.stage import Demonstration
 
 
 def test_what_has_to_be_installed_first_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanting = Demonstration(extra="reports", modules=("json", "no_such_module"), play=lambda _stage: None)
-    monkeypatch.setattr(reports, "DEMO", wanting)
+    monkeypatch.setitem(sys.modules, "fpdf", None)
     said = CliRunner().invoke(command, ["reports"])
-    assert (said.exit_code, said.output) == (1, "Error: reports needs more: pip install '.[reports]'\n")
+    assert (said.exit_code, said.output) == (
+        1,
+        "Error: reports needs more: pip install 'hookline[reports]'\n",
+    )
 
 
 @pytest.mark.parametrize(
