@@ -18,6 +18,7 @@ from ingest.console.visit import VISIT, Frame, Visit
 from ingest.intake import ClientGone
 from ingest.pages.renderer import Pages
 from ingest.problems import NOT_FOUND, NOT_READABLE, Kind, Problem
+from ingest.replies import ANSWER
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Console:
         headers = Headers(scope["headers"])
         if is_secure(scope["scheme"], headers, public_url=self._public_url):
             send = _with_headers(send, {"Strict-Transport-Security": _HSTS})
+            scope = {**scope, "state": {**scope.get("state", {}), ANSWER: None}}  # which would go past `send`
         try:
             await self._admit(scope, headers, receive, send)
         except Problem as problem:

@@ -14,7 +14,7 @@ from infra.ledger import Histories, Lists
 from infra.ledger.histories import History
 from infra.ledger.records import JobStatus
 from ingest.api.query import query_of
-from ingest.console.jobs import result_of
+from ingest.console.excerpts import WHOLE, excerpt, latest, result_excerpt
 from ingest.console.listing import SHOWN, asked
 from ingest.console.picture import picture
 from ingest.console.visit import OPERATORS_ONLY, Act, Frame, View, Visit
@@ -25,8 +25,7 @@ from ingest.sources import Sources
 from ingest.timeline import timeline
 from ingest.views import event_view, listed_event_view
 
-_PAYLOAD_SHOWN: Final = 100_000  # characters
-_EDITABLE: Final = 200_000
+_EDITABLE: Final = 200_000  # characters
 _FORM_OF_PAYLOAD: Final = 4  # a form writes a character as up to three, and more of what is not ASCII
 
 
@@ -61,21 +60,24 @@ class EventPage(View):
         history = await known_event(scope, self._histories)
         query = query_of(scope)
         story = timeline(history, self._sources.get(history.event.source))
-        if not visit.session.person.sees_payloads:
-            story = [entry for entry in story if entry["kind"] != "log"]
+        whole = "whole" in query
+        lines = [entry for entry in story if entry["kind"] == "log"]
+        shown = latest(lines, whole=whole) if visit.session.person.sees_payloads else []
+        left_out = {id(line) for line in lines[: len(lines) - len(shown)]}
         last = history.jobs[-1].rounds[-1] if history.jobs else None
         values = {
             "event": event_view(history.event),
             "client": history.event.client,
             "job_status": "" if last is None else last.status,
-            "result": None if last is None else result_of(last),
-            "steps": picture(story, self._clock.now()),
+            "result": None if last is None else result_excerpt(last.result, whole=whole),
+            "steps": picture([entry for entry in story if id(entry) not in left_out], self._clock.now()),
+            "lines_left_out": len(left_out),
             "asked_raw": "raw" in query,
+            "editing": "edit" in query,
             "done": query.get("done"),
         }
-        return self._frame.page(
-            visit, "event.html", values | _payload(history.event.body, raw="raw" in query)
-        )
+        payload = _payload(history.event.body, raw="raw" in query, whole=whole)
+        return self._frame.page(visit, "event.html", values | payload)
 
 
 class EventBytes(View):
@@ -138,16 +140,14 @@ async def known_event(scope: Scope, histories: Histories) -> History:
     return history
 
 
-def _payload(body: bytes, *, raw: bool) -> dict[str, Any]:
+def _payload(body: bytes, *, raw: bool, whole: bool) -> dict[str, Any]:
     """The payload as a page can hold it: laid out where it is JSON, as text where it is that, else as a hex dump's first bytes."""
-    text = _text(body)
-    pretty = None if raw else _laid_out(body)
-    whole = text if pretty is None else pretty
+    laid_out = _laid_out(body)
+    text = _text(body) if raw or laid_out is None else laid_out
     return {
-        "pretty": None if pretty is None else pretty[:_PAYLOAD_SHOWN],
-        "shown": text[:_PAYLOAD_SHOWN],
-        "cut": len(whole) > _PAYLOAD_SHOWN,
-        "editable": found if (found := _laid_out(body)) is not None and len(found) <= _EDITABLE else None,
+        "laid_out": laid_out is not None and not raw,
+        "payload": excerpt(text, whole=whole),
+        "editable": laid_out if laid_out is not None and len(laid_out) <= _EDITABLE else None,
     }
 
 
@@ -155,7 +155,7 @@ def _text(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
-        return body[: _PAYLOAD_SHOWN // 3].hex(" ")
+        return body[: WHOLE // 2].hex(" ")
 
 
 def _laid_out(body: bytes) -> str | None:

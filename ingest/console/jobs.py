@@ -1,8 +1,6 @@
 """Jobs: the list, one job whole; retry and cancel."""
 
-import json
 from collections.abc import Mapping
-from typing import Final
 
 from starlette.responses import Response
 from starlette.types import Scope
@@ -13,13 +11,12 @@ from infra.ledger import Jobs, Lists, Reading, Steering
 from infra.ledger.records import TERMINAL_STATUSES, JobRecord, JobStatus
 from infra.routes import Routes
 from ingest.api.query import query_of
+from ingest.console.excerpts import latest, result_excerpt
 from ingest.console.listing import SHOWN, asked
 from ingest.console.visit import Act, Frame, View, Visit
 from ingest.problems import JOB_ENDED, NOT_FOUND, Problem
 from ingest.rerun import REFUSALS
 from ingest.views import job_view, listed_job_view
-
-_RESULT_SHOWN: Final = 100_000  # characters
 
 
 class JobList(View):
@@ -51,12 +48,15 @@ class JobPage(View):
     async def show(self, visit: Visit, scope: Scope) -> Response:
         job = await known_job(scope["path_params"]["id"], self._reading)
         entry = await self._routes.find(job.source, job.type)
+        query = query_of(scope)
+        whole, view = "whole" in query, job_view(job, entry, operator=True)
         values = {
-            "job": job_view(job, entry, operator=True),
+            "job": view,
+            "log": latest(view["logs"], whole=whole),
             "over": job.status in TERMINAL_STATUSES,
             "trace": "" if job.error is None or not visit.session.person.sees_payloads else job.error.trace,
-            "result": result_of(job),
-            "done": query_of(scope).get("done"),
+            "result": result_excerpt(job.result, whole=whole),
+            "done": query.get("done"),
         }
         return self._frame.page(visit, "job.html", values)
 
@@ -97,13 +97,6 @@ class CancelJob(Act):
         ):
             raise Problem(JOB_ENDED, "What has ended can't be canceled.")
         return f"/console/jobs/{job.id}"
-
-
-def result_of(job: JobRecord) -> str | None:
-    """What a job came to, as a page can hold it; None where there is nothing."""
-    if job.result is None:
-        return None
-    return json.dumps(job.result, indent=2, ensure_ascii=False)[:_RESULT_SHOWN]
 
 
 async def known_job(job_id: str, reading: Reading) -> JobRecord:

@@ -86,11 +86,13 @@ class Return(Entrance):
         return response
 
     async def _taken_back(self, scope: Scope) -> Response:
-        if wait := await self._door.may_try(None, scope):
-            return self._door.later(wait, HOME)
         query = query_of(scope)
         kept = SimpleCookie(Headers(scope["headers"]).get("cookie") or "").get(COOKIE)
-        asked = None if kept is None else await self._questions.asked(query.get("state", ""), kept.value)
+        cookie = "" if kept is None else kept.value
+        # Counted only where a browser brings our cookie: another site's page can send it here, but not with that.
+        if cookie and (wait := await self._door.may_try(None, scope)):
+            return self._door.later(wait, HOME)
+        asked = await self._questions.asked(query.get("state", ""), cookie) if cookie else None
         if asked is None:
             return self._door.form(
                 HOME, trouble="That sign-in is over, or was begun elsewhere. Begin again.", status=403

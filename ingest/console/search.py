@@ -57,8 +57,9 @@ class Search(View):
         names = list(self._sources.by_name)[:_MOST_SOURCES]
         known = await asyncio.gather(*(self._lists.known_events(name, asked) for name in names))
         found = [("sender's id", event) for events in known for event in events]
-        typed = await self._lists.events(Filter(type=asked), _MOST_FOUND)
-        found += [("type", event) for event in typed.items]
+        filters = {"type": Filter(type=asked), "source": Filter(source=asked), "tag": Filter(tag=asked)}
+        for by, wanted in filters.items():
+            found += [(by, event) for event in (await self._lists.events(wanted, _MOST_FOUND)).items]
         if in_text:
             found += [("text", event) for event in await self._with_text(asked)]
         once = {event.id: (by, event) for by, event in reversed(found)}

@@ -74,7 +74,10 @@ class SendTest(Act):
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(self._hooks), base_url="http://localhost", trust_env=False
         ) as client:
-            answer = await client.post(path + made.query, content=made.body, headers=list(made.headers))
+            try:
+                answer = await client.post(path + made.query, content=made.body, headers=list(made.headers))
+            except Problem as problem:  # it is the sender's, not that of whoever pressed the button
+                raise Problem(NOT_TAKEN, f"{problem.kind.title} {problem.detail or ''}".strip()) from None
         if not answer.is_success:
             raise Problem(NOT_TAKEN, f"We answered {answer.status_code}.")
         return answer

@@ -1,11 +1,13 @@
 """The console while work goes on: queues and handlers held back, lists that stay true and don't jump, and two people at once."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
 from tests.acceptance.builders import System
+from tests.acceptance.inbox import Inbox
 from tests.browser.test_console import Open, enter, failed_job, house
 
 __all__ = ["house"]  # the fixture
@@ -20,6 +22,12 @@ def pressed(page: Page, name: str) -> Locator:
     """What the page says once a button is pressed."""
     page.get_by_role("button", name=name, exact=True).click()
     return page.get_by_role("status").first
+
+
+@pytest.fixture(scope="module")
+def inbox() -> Iterator[Inbox]:
+    with Inbox() as running:
+        yield running
 
 
 @pytest.fixture
@@ -71,14 +79,22 @@ def test_a_handler_is_paused_where_it_fails_and_its_failures_are_retried(
     expect(page.get_by_role("heading", name="Bulk replay")).to_be_visible()
 
 
+@pytest.mark.parametrize(("path", "kind"), [("events", "event"), ("callbacks", "callback")])
 def test_new_rows_are_announced_and_nothing_moves_while_somebody_reads(
-    house: System, open_page: Open
+    house: System, open_page: Open, inbox: Inbox, path: str, kind: str
 ) -> None:
-    page = enter(open_page, "/console/events", by="10.0.3.4")
+    def new_row() -> str:
+        told = house.submit({"type": "echo", "callback_url": inbox.url("read")}).json()
+        job = house.ended(told["job_id"])
+        return str(told["event_id"] if kind == "event" else job["callback"]["id"])
+
+    for _ in range(4):
+        new_row()
+    page = enter(open_page, f"/console/{path}", by=f"10.0.3.4{len(path)}")
     row = page.locator("tbody tr").nth(2)
     row.hover()
     before, name = row.bounding_box(), row.get_attribute("data-row")
-    new = [house.submit({"type": "echo"}).json()["event_id"] for _ in range(3)]
+    new = [new_row() for _ in range(3)]
     bar = page.locator(".fresh button")
     expect(bar).to_have_text("3 new", timeout=SOONER_OR_LATER)
     assert (row.bounding_box(), row.get_attribute("data-row")) == (before, name)
@@ -88,18 +104,50 @@ def test_new_rows_are_announced_and_nothing_moves_while_somebody_reads(
     expect(bar).to_have_count(0)
 
 
-def test_a_flood_costs_a_look_a_second_and_the_page_answers(house: System, open_page: Open) -> None:
+class Flood(threading.Thread):
+    """A hundred events every tenth of a second, until it is told that it is over."""
+
+    def __init__(self, house: System) -> None:
+        super().__init__(daemon=True)
+        self._house = house
+        self.sent = 0
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.1):
+            self._house.submit([{"type": "echo", "payload": {"n": n}} for n in range(100)])
+            self.sent += 100
+
+
+@pytest.fixture
+def flood(house: System) -> Iterator[Flood]:
+    running = Flood(house)
+    running.start()
+    yield running
+    running.over.set()
+    running.join()
+
+
+def test_while_a_flood_lasts_the_page_answers_and_costs_a_look_a_second(
+    open_page: Open, flood: Flood
+) -> None:
     page = enter(open_page, "/console/events", by="10.0.3.5")
+    page.locator("tbody tr").first.hover()
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request) if request.url.endswith("/events") else None)
     began = page.evaluate("performance.now()")
-    for _ in range(30):  # a thousand a second, about
-        house.submit([{"type": "echo", "payload": {"n": n}} for n in range(100)])
     expect(page.locator(".fresh button")).to_have_text("50+ new", timeout=SOONER_OR_LATER)
-    page.keyboard.press("/")
-    expect(page.get_by_role("searchbox")).to_be_focused()
+    before = flood.sent
+    for typed in ("late", "r"):
+        page.keyboard.press("/")
+        expect(page.get_by_role("searchbox")).to_be_focused()
+        page.keyboard.type(typed)
+        page.wait_for_timeout(1_000)
+    expect(page.get_by_role("searchbox")).to_have_value("late/r")
     lasted = (page.evaluate("performance.now()") - began) / 1000
-    assert len(asked) <= lasted + 2
+    assert flood.is_alive()
+    assert flood.sent > before
+    assert 1 <= len(asked) <= lasted + 2
 
 
 def test_where_nothing_is_told_the_page_looks_by_itself(house: System, open_page: Open) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from scenario import gate
 
-from handlers import Context, handler
+from handlers import Context, Reject, handler
 
 
 @handler("api", "songs")
@@ -32,6 +32,20 @@ async def tells(context: Context) -> Any:
     if context.payload.get("fails"):
         raise type(text[:40], (Exception,), {})(text)
     return {text: [text]}
+
+
+@handler("api", "held", max_attempts=1)
+async def held(context: Context) -> str:
+    """Fails the first time; run again, it waits for its gate."""
+    name = context.payload["gate"]
+    failed = gate(f"{name}-failed-{context.job_id}")
+    if not failed.exists():
+        failed.touch()
+        raise Reject("held up")
+    context.progress(1, 2, "at the gate")
+    while not gate(name).exists():
+        await asyncio.sleep(0.01)
+    return "through"
 
 
 @handler.every("1h")

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from infra.ids import EVENT, JOB, new_suffix
-from infra.ledger.records import Arrival, ErrorInfo, Failed, HandlerEntry, Settlement
+from infra.ledger.jobs import Report
+from infra.ledger.records import Arrival, Claim, ErrorInfo, Failed, HandlerEntry, Progress, Settlement
 from infra.ledger.troubles import Failures, Place
 from tests.unit.ingest.application import NOW, House
-from tests.unit.ingest.console_visits import Browser, visited
+from tests.unit.ingest.console_visits import VIEWER, Browser, visited
 
 XSS = json.loads((Path(__file__).parents[2] / "data" / "xss_payloads.json").read_text("utf-8"))
 TRACE = 'Traceback: here\n  File "/app/scenario.py", line 7, in it\nKeyError'
@@ -80,11 +81,66 @@ def test_the_first_load_is_small() -> None:
             (job, *_) = (await house.ledger.lists.jobs()).items
             sections = re.findall(r'<li><a href="(/console/[a-z]*)"', await text_of(browser, "/console/"))
             for path in (*sections, f"/console/events/{job.event_id}", f"/console/jobs/{job.id}"):
+                assert await first_load(browser, path) <= 60_000, path
+
+    run(check)
+
+
+async def first_load(browser: Browser, path: str) -> int:
+    """The bytes of a page and of all that it loads."""
+    page = await text_of(browser, path)
+    loaded = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
+    assert {part.rpartition(".")[2] for part in loaded} == {"css", "js", "svg"}
+    parts = [len((await browser.get(part)).content) for part in loaded]
+    return len(page.encode()) + sum(parts)
+
+
+LARGE = {
+    "text": "x" * 100_000,
+    "quotes and controls": "\"\\\x00<&'" * 16_000,
+    "not ASCII": "\U0001f30d" * 25_000,
+    "many keys": {f"key-{number}": [number, None] for number in range(4_000)},
+}
+
+
+@pytest.mark.parametrize("said", LARGE.values(), ids=LARGE)
+def test_the_first_load_is_small_whatever_was_said(said: Any) -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            told = (await house.submit({"type": "a", "payload": {"said": said, "end": "the-last"}})).json()
+            await house.tell_handlers(("api", "*"))
+            claim = await house.claim()
+            lines = tuple(
+                json.dumps({"level": "info", "message": f"line-{number}-" + "<x>" * 300})
+                for number in range(200)
+            )
+            await house.ledger.jobs.report([Report(claim, None, lines)])
+            await house.finish(claim, [said, "the-last"])
+            event, job = (f"/console/{kind}s/{told[f'{kind}_id']}" for kind in ("event", "job"))
+            for path in (event, f"{event}?raw=1", job):
+                assert await first_load(browser, path) <= 60_000, path
                 page = await text_of(browser, path)
-                loaded = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
-                assert {part.rpartition(".")[2] for part in loaded} == {"css", "js", "svg"}
-                parts = [len((await browser.get(part)).content) for part in loaded]
-                assert len(page.encode()) + sum(parts) <= 60_000, path
+                assert "?whole=1" in page
+                assert "line-199-" in page
+                assert "line-150-" not in page
+                assert "<textarea" not in page
+            assert "line-10-" in await text_of(browser, f"{job}?whole=1")
+            assert "line-10-" in await text_of(browser, f"{event}?whole=1")
+
+    run(check)
+
+
+def test_more_is_shown_and_edited_where_it_is_asked_for() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            payload = {"said": "x" * 20_000, "end": "the-last"}
+            event_id = (await house.submit({"type": "a", "payload": payload})).json()["event_id"]
+            page = f"/console/events/{event_id}"
+            assert "the-last" not in await text_of(browser, page)
+            assert "the-last" in await text_of(browser, f"{page}?whole=1")
+            assert "the-last" in await text_of(browser, f"{page}?whole=1&raw=1")
+            editing = await text_of(browser, f"{page}?edit=1")
+            assert "the-last" in editing.partition("<textarea")[2]
 
     run(check)
 
@@ -263,6 +319,26 @@ def test_search_goes_straight_to_an_id_and_looks_for_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "by"), [("narrow", "source"), ("order-1187", "tag"), ("order.paid", "type")]
+)
+def test_search_looks_for_sources_and_tags_and_types_for_viewers_too(asked: str, by: str) -> None:
+    async def check() -> None:
+        settings = {"HOOKLINE_CONSOLE_USERS": VIEWER, "HOOKLINE_CONSOLE_VIEWERS_SEE": "records"}
+        async with visited(settings=settings, signed_in=False) as (house, browser):
+            await browser.sign_in("vera's password", name="vera")
+            sent = {
+                "source": await house.post("narrow", {"n": 1}),
+                "tag": await house.submit({"type": "a", "tag": "order-1187"}),
+                "type": await house.submit({"type": "order.paid"}),
+            }
+            page = await text_of(browser, f"/console/search?q={asked}")
+            assert re.findall(r'href="/console/events/(evt_\w+)"', page) == [sent[by].json()["event_id"]]
+            assert f"<td>{by}</td>" in page
+
+    run(check)
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/console/nowhere",
@@ -300,6 +376,35 @@ async def recorded_with(house: House, headers: dict[str, str]) -> str:
     return arrival.event_id
 
 
+async def told_by_a_handler(house: House, text: str) -> Claim:
+    """A job that runs, whose handler has said that wherever it can; its tag is that as well, as far as a tag may be."""
+    tag = "".join(character for character in text if character.isprintable())[:64] or "t"
+    suffix = new_suffix()
+    await house.ledger.events.accept(
+        [Arrival(event_id=EVENT + suffix, job_id=JOB + suffix, source="acme", type="a", received_at=NOW, body=b"{}", tag=tag)]
+    )  # fmt: skip
+    claim = await house.claim(sequence=2)
+    assert claim.event_id == EVENT + suffix
+    progress = Progress(current=1, total=2, message=text, stage=text, item=text)
+    await house.ledger.jobs.report([Report(claim, progress, (json.dumps({"level": text, "message": text}),))])
+    return claim
+
+
+async def refused(house: House, text: str) -> None:
+    """A request whose signature, and whatever else a diagnosis may look at, is that."""
+    header = "".join(character for character in text if " " <= character <= "~")
+    headers = {
+        "X_Hub_Signature_256": f"sha256={header}",
+        "X_GitHub_Event": header,
+        "X_GitHub_Delivery": header,
+    }
+    answer = await house.post("github", text.encode("utf-8", "replace"), **headers)
+    assert answer.status_code == 401
+    async with asyncio.timeout(10):
+        while not await house.ledger.refusals.newest("github"):
+            await asyncio.sleep(0.001)
+
+
 class Elements(HTMLParser):
     """Every element with its attributes."""
 
@@ -320,6 +425,7 @@ def test_what_strangers_write_stays_text_in_every_page(hostile: str) -> None:
             job_id, event_id = await failed(
                 house,
                 message=hostile,
+                trace=f"{TRACE}: {hostile}",
                 type=hostile[:100].replace("\x1b", "").replace("\x07", "").replace("\u2028", "") or "a",
                 payload={"value": hostile, hostile: 1},
                 metadata={"note": hostile},
@@ -328,13 +434,23 @@ def test_what_strangers_write_stays_text_in_every_page(hostile: str) -> None:
             )
             place = Place(handler=hostile, type=hostile, place=hostile)
             await house.ledger.troubles.note({place: Failures(message=hostile, job_id=job_id, attempts=1, given_up=1)})  # fmt: skip
+            told = await told_by_a_handler(house, hostile)
             headed = await recorded_with(house, {"user-agent": hostile, "x-note": hostile})
+            await refused(house, hostile)
             pages = [
                 "/console/", "/console/events", "/console/jobs", "/console/failures", "/console/callbacks", "/console/receivers",
                 "/console/audit", f"/console/events/{event_id}", f"/console/events/{event_id}?raw=1&done=x", f"/console/jobs/{job_id}",
-                f"/console/events/{headed}",
+                f"/console/events/{headed}", f"/console/events/{told.event_id}", f"/console/jobs/{told.job_id}", "/console/workers",
+                "/console/sources", "/console/sources/github",
             ]  # fmt: skip
             texts = [await text_of(browser, path) for path in pages]
+            assert 'class="log"' in texts[pages.index(f"/console/jobs/{told.job_id}")]
+            await house.finish(told, {hostile: [hostile]})
+            ended = [
+                f"/console/events/{told.event_id}?whole=1&edit=1",
+                f"/console/jobs/{told.job_id}?whole=1",
+            ]
+            texts += [await text_of(browser, path) for path in ended]
             for path in ("/console/search", "/console/events", "/console/login"):
                 name = {"/console/search": "q", "/console/login": "next"}.get(path, "type")
                 texts.append((await browser.http.get(path, params={name: hostile, "done": hostile})).text)

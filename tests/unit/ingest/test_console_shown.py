@@ -58,7 +58,11 @@ def test_a_viewer_is_kept_from_all_that_was_said_or_from_none(may_see: bool) -> 
             await house.ledger.jobs.report(
                 [Report(claim, Progress(current=1, message="h1dden-progress"), (line,))]
             )
-            shown = await text_of(browser, event) + await text_of(browser, job)
+            shown = ""
+            for path in (event, job, "/console/jobs", "/console/workers"):
+                page = await text_of(browser, path)
+                assert ("h1dden-progress" in page) is (may_see and path != event), path
+                shown += page
             ended = await ended_and_called(house, claim)
             searched = "/console/search?q=h1dden-payload"
             for path in (*LISTS, event, f"{event}?raw=1", job, *ended, "/console/sources/narrow", searched):

@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 
 from infra.ledger import keys
+from ingest.problems import BODY_TOO_LARGE
 from tests.unit.ingest.application import SECRETS, SOURCES, House
 from tests.unit.ingest.console_visits import VIEWER, visited
 from tests.unit.ingest.test_console_pages import text_of
@@ -134,7 +136,8 @@ def test_a_test_event_that_is_not_taken_is_a_page_that_says_why() -> None:
     async def check() -> None:
         async with visited(sources=SOURCES.replace('max_body = "1KiB"', 'max_body = "1B"')) as (_, browser):
             answer = await browser.press("/console/sources/narrow", "/console/sources/narrow/test")
-            assert answer.status_code == 413
+            assert answer.status_code == 502
+            assert BODY_TOO_LARGE.title in unescape(answer.text)
 
     run(check)
 
