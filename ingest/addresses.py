@@ -7,7 +7,7 @@ from infra.files import ArtifactLinks
 from infra.ledger.bulk import lane_of
 from infra.signatures import callback_keys_of
 from ingest.api.batches import ReadBatch
-from ingest.api.callbacks import RedeliverCallback
+from ingest.api.callbacks import ReadCallback, RedeliverCallback, RedeliverCallbacks
 from ingest.api.endpoint import Methods
 from ingest.api.events import ExportEvent, ReadEvent, ReadEventBody
 from ingest.api.files import LoadArtifact, UploadFile
@@ -60,6 +60,9 @@ def addresses(parts: Parts) -> list[Route | WebSocketRoute]:
         clock=clock,
     )
     redeliver_callback = RedeliverCallback(keys=keys, callbacks=ledger.callbacks, reading=ledger.reading)
+    redeliver_callbacks = RedeliverCallbacks(
+        keys=keys, callbacks=ledger.callbacks, lists=ledger.lists, clock=clock
+    )
     receive = _receive(parts)
     return [
         Route("/hooks/{source}", receive),
@@ -81,6 +84,8 @@ def addresses(parts: Parts) -> list[Route | WebSocketRoute]:
         Route("/replays/{id}", ReadReplay(keys=keys, replays=ledger.replays)),
         Route("/replays/{id}/cancel", CancelReplay(keys=keys, replays=ledger.replays)),
         Route("/callbacks", ListCallbacks(keys=keys, lists=ledger.lists, clock=clock)),
+        Route("/callbacks/redeliver", redeliver_callbacks),
+        Route("/callbacks/{id}", ReadCallback(keys=keys, reading=ledger.reading)),
         Route("/callbacks/{id}/redeliver", redeliver_callback),
         Route("/receivers", ListReceivers(keys=keys, receivers=ledger.receivers)),
         Route("/receivers/{id}/pause", PauseReceiver(keys, ledger.receivers, ledger.pausing)),

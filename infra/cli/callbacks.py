@@ -47,7 +47,7 @@ def list_callbacks(limit: int, cursor: Place | None, as_json: bool, **words: str
 
 @command.command(name="show")
 @click.argument("callback_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, as GET /callbacks/{id} answers.")
 def show_callback(callback_id: str, as_json: bool) -> None:
     """One callback: how it stands, and what its receiver answered."""
     from ingest.views import called_view

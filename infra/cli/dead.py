@@ -4,8 +4,11 @@ from datetime import datetime
 
 import click
 
-from infra.cli.looking import look
+from infra.cli.callbacks import show_callback
+from infra.cli.jobs import show_job
+from infra.cli.looking import NotFound, look
 from infra.cli.tables import print_json, print_table, relative
+from infra.ids import CALLBACK, is_id
 from infra.ledger import Ledger
 from infra.ledger.lists import Filter, gather
 from infra.ledger.records import CallbackStatus, JobRecord, JobStatus
@@ -46,6 +49,29 @@ def list_dead(source: str | None, limit: int, as_json: bool) -> None:
         print_table(("dead", "source", "type", "ended", "because"), rows)
     else:
         click.echo("no dead letters")
+
+
+@command.command(name="show")
+@click.argument("dead_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, as the API answers.")
+@click.pass_context
+def show_dead(context: click.Context, dead_id: str, as_json: bool) -> None:
+    """One dead letter: a job that failed, or a callback that no receiver took."""
+
+    async def is_dead(ledger: Ledger) -> bool:
+        if is_id(dead_id, CALLBACK):
+            (called,) = await ledger.reading.called([dead_id], lean=True)
+            callback = None if called is None else called.callback
+            return callback is not None and callback.status is CallbackStatus.DEAD
+        job = await ledger.reading.job(dead_id)
+        return job is not None and job.status is JobStatus.FAILED
+
+    if not look(is_dead):
+        raise NotFound(f"no dead letter {dead_id}")
+    if is_id(dead_id, CALLBACK):
+        context.invoke(show_callback, callback_id=dead_id, as_json=as_json)
+    else:
+        context.invoke(show_job, job_id=dead_id, as_json=as_json)
 
 
 def _job_row(job: JobRecord, now: datetime) -> tuple[str, ...]:

@@ -1,16 +1,44 @@
-"""``POST /callbacks/{id}/redeliver``."""
+"""``GET /callbacks/{id}``, ``POST /callbacks/{id}/redeliver`` and ``POST /callbacks/redeliver``."""
+
+from datetime import timedelta
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from infra.clock import Clock
+from infra.filters import FILTERS, FilterError, read_filter
 from infra.ids import CALLBACK, is_id
-from infra.ledger import Callbacks, Reading
+from infra.ledger import Callbacks, Lists, Reading
+from infra.ledger.lists import Filter, gather
+from infra.ledger.pausing import RATE
+from infra.ledger.records import CallbackStatus, JobRecord
+from infra.ledger.selections import MOST, MOST_PAGES
 from infra.signatures import Headers
+from ingest.api.body import read_object
 from ingest.api.endpoint import Endpoint
 from ingest.keys import Keys
-from ingest.problems import JOB_OPEN, NOT_FOUND, Problem
+from ingest.problems import INVALID, JOB_OPEN, NOT_FOUND, Problem
 from ingest.replies import json_reply
 from ingest.views import called_view
+
+_LONGEST: Final = 16 * 1024
+_RATES: Final = range(1, 1001)
+_ENDED: Final = [status for status in CallbackStatus if status is not CallbackStatus.PENDING]
+
+
+class ReadCallback(Endpoint):
+    """``GET /callbacks/{id}``: one, with its attempts, for a key that may read."""
+
+    methods = ("GET", "HEAD")
+
+    def __init__(self, *, keys: Keys, reading: Reading) -> None:
+        self._keys = keys
+        self._reading = reading
+
+    async def answer(self, scope: Scope, _: Receive) -> Response:
+        self._keys.require(Headers(scope["headers"]), "read")
+        return json_reply(called_view(await _called(self._reading, scope["path_params"]["id"])))
 
 
 class RedeliverCallback(Endpoint):
@@ -25,16 +53,76 @@ class RedeliverCallback(Endpoint):
 
     async def answer(self, scope: Scope, _: Receive) -> Response:
         by = self._keys.require(Headers(scope["headers"]), "operate").name
-        callback_id = scope["path_params"]["id"]
-        if not is_id(callback_id, CALLBACK):
-            raise Problem(NOT_FOUND)
-        (job,) = await self._reading.called([callback_id])
-        if job is None:
-            raise Problem(NOT_FOUND)
+        job = await _called(self._reading, scope["path_params"]["id"])
         (pending,) = await self._callbacks.redeliver([job], by=by)
         if not pending:
             raise Problem(JOB_OPEN, "Its callback is made when it ends.")
-        (job,) = await self._reading.called([callback_id])
-        if job is None:
-            raise Problem(NOT_FOUND)
-        return json_reply(called_view(job))
+        return json_reply(called_view(await _called(self._reading, scope["path_params"]["id"])))
+
+
+class RedeliverCallbacks(Endpoint):
+    """``POST /callbacks/redeliver``: what a filter finds is counted (`dry_run`), or made again, so many a second.
+
+    For a key that may operate. The waits are in the ledger, so that nobody has to stay and pace them.
+    """
+
+    methods = ("POST",)
+
+    def __init__(self, *, keys: Keys, callbacks: Callbacks, lists: Lists, clock: Clock) -> None:
+        self._keys = keys
+        self._callbacks = callbacks
+        self._lists = lists
+        self._clock = clock
+
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        by = self._keys.require(Headers(scope["headers"]), "operate").name
+        sent = await read_object(scope, receive, limit=_LONGEST, known=(*FILTERS, "dry_run", "rate"))
+        wanted, rate, dry_run = self._wanted(sent), _rate(sent), sent.get("dry_run", False)
+        if not isinstance(dry_run, bool):
+            raise Problem(INVALID, "Needs true or false - at `$.dry_run`")
+        found = await gather(self._lists.callbacks, wanted, MOST, pages=MOST_PAGES)
+        told = {
+            "dry_run": dry_run,
+            "count": len(found.items),
+            "complete": found.next is None,
+            "redelivered": 0,
+        }
+        if not dry_run:
+            oldest_first = found.items[::-1]
+            again = await self._callbacks.redeliver(oldest_first, every=timedelta(seconds=1) / rate, by=by)
+            told["redelivered"] = sum(again)
+        return json_reply(told)
+
+    def _wanted(self, sent: dict[str, Any]) -> Filter:
+        """Where no status is named, the dead letters are meant."""
+        words: dict[str, Any] = {"status": CallbackStatus.DEAD}
+        words |= {name: sent[name] for name in FILTERS if name in sent}
+        for name, value in words.items():
+            if not isinstance(value, str):
+                raise Problem(INVALID, f"Needs text - at `$.{name}`")
+        try:
+            wanted = read_filter(words, CallbackStatus, now=self._clock.now())
+        except FilterError as error:
+            raise Problem(INVALID, str(error)) from None
+        if wanted.status not in _ENDED:
+            raise Problem(INVALID, f"Needs one of {', '.join(_ENDED)} - at `status`")
+        return wanted
+
+
+def _rate(sent: dict[str, Any]) -> int:
+    rate = sent.get("rate", RATE)
+    if not isinstance(rate, int) or rate not in _RATES or isinstance(rate, bool):
+        raise Problem(INVALID, f"Needs a whole number from 1 to {_RATES[-1]}, a second - at `$.rate`")
+    return rate
+
+
+async def _called(reading: Reading, callback_id: str) -> JobRecord:
+    """The job of a callback.
+
+    Raises:
+        Problem: 404 where there is none.
+    """
+    (job,) = await reading.called([callback_id]) if is_id(callback_id, CALLBACK) else [None]
+    if job is None:
+        raise Problem(NOT_FOUND)
+    return job

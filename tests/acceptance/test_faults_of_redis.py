@@ -1,5 +1,6 @@
 """What happens to jobs when Redis dies, forgets, or holds records that somebody mangled."""
 
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from tests.acceptance.builders import API_KEY, CALLBACK_SECRET, Server, System, assert_problem
-from tests.acceptance.inbox import Inbox
+from tests.acceptance.inbox import Answer, Inbox
 
 QUEUE = "rq:queue:default"
 AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
@@ -176,6 +177,41 @@ def test_an_outcome_waits_for_a_redis_that_is_away(
     inbox.wait_for("away")
     assert len(system.runs(told["job_id"])) <= 2
     assert len(inbox.posts("away")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "held", [True, False], ids=["held until Redis is back", "answered while Redis is away"]
+)
+def test_a_callback_outlives_a_redis_that_is_killed_while_its_receiver_holds_it(
+    system: System, server: Server, inbox: Inbox, wait_until: Callable[..., Any], held: bool
+) -> None:
+    """F60: the receiver has it, and for a while nobody can write that down."""
+    worker = system.worker()
+    name = f"kept-{held}"
+    killed, back = threading.Event(), threading.Event()
+
+    def kill() -> None:
+        server.kill()
+        killed.set()
+        if held:
+            assert back.wait(20)
+
+    job_id = queued(system, 1, inbox.answer(name, Answer(before=kill)))[0]
+    assert killed.wait(20)
+    if not held:
+        worker.wait_for_output("trying again")
+    server.start()
+    back.set()
+
+    wait_until(lambda: system.http.get("/readyz").status_code == 200, timeout=20)
+    wait_until(lambda: system.job(job_id)["callback"]["status"] == "delivered", timeout=40)
+    posts = inbox.posts(name)
+    assert len(posts) <= 2
+    assert {post.id for post in posts} == {job_id.replace("job_", "cb_")}
+    assert all(post.verified(CALLBACK_SECRET)["data"]["status"] == "finished" for post in posts)
+    assert len(system.runs(job_id)) == 1
+    assert worker.process.poll() is None
 
 
 def test_what_was_acknowledged_outlives_the_death_of_redis(

@@ -215,7 +215,7 @@ def test_jobs_fall_due_although_the_worker_that_saw_them_last_is_dead(
 
 @pytest.mark.slow
 def test_a_callback_whose_bookkeeping_was_cut_off_is_sent_again_with_the_same_id(
-    build: Callable[..., System], inbox: Inbox
+    build: Callable[..., System], inbox: Inbox, wait_until: Callable[..., Any]
 ) -> None:
     """F60: the receiver has it, the sender was killed before it could write that down."""
     system = build(HOOKLINE_CALLBACK_TIMEOUT="1s")
@@ -229,6 +229,8 @@ def test_a_callback_whose_bookkeeping_was_cut_off_is_sent_again_with_the_same_id
     first, second = inbox.wait_for("cut-off", 2, timeout=30)
     assert first.id == second.id
     assert first.body == second.body
+    wait_until(lambda: system.job(job_id)["callback"]["status"] == "delivered")
+    assert len(inbox.posts("cut-off")) == 2
     assert len(system.runs(job_id)) == 1
 
 

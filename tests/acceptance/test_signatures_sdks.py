@@ -6,7 +6,6 @@ test's directory; where Node.js is missing they are skipped on a laptop, and a f
 
 import hashlib
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +33,6 @@ from twilio.request_validator import RequestValidator
 from infra.embedded import EmbeddedServer
 from infra.signatures import providers
 from tests.acceptance.builders import System, assert_problem, serving, system
-from tests.conftest import missing
 
 PUBLIC_URL = "https://hooks.example.com"
 SECRET = "a secret of the test's own"
@@ -187,29 +185,13 @@ def test_plaids_key_is_asked_for_once_and_a_stranger_can_not_make_us_ask_for_mor
 
 
 @pytest.fixture(scope="module")
-def oracles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
+def oracles(npm_project: Path) -> Callable[[Any], Any]:
     """``oracles(questions)``: what the libraries of npm answer."""
-    if (node := shutil.which("node")) is None or (npm := shutil.which("npm")) is None:
-        missing("no node and npm on the PATH: apt-get install nodejs npm")
-    directory = tmp_path_factory.mktemp("node")
-    shutil.copytree(Path(__file__).with_name("node"), directory, dirs_exist_ok=True)
-    install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    installed = subprocess.run(
-        install,
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    if installed.returncode:
-        missing(f"npm can't install the libraries: {installed.stderr[-500:]}")
 
     def ask(questions: Any) -> Any:
         answered = subprocess.run(
-            [node, "oracles.mjs"],
-            cwd=directory,
+            ["node", "oracles.mjs"],
+            cwd=npm_project,
             input=json.dumps(questions),
             capture_output=True,
             text=True,

@@ -170,4 +170,17 @@ def test_dead_letters_are_failed_jobs_and_callbacks_that_were_given_up(house: Ho
     assert "ValueError: no total" in lines[1]
     items = house.told("dead", "list", "--source", "acme")["items"]
     assert [(item["kind"], item["id"]) for item in items] == [("job", failed), ("callback", dead)]
+    assert "ValueError: no total" in house.call("dead", "show", failed).stdout
+    assert "given up after 8 attempts" in house.call("dead", "show", dead).stdout
+    assert house.told("dead", "show", failed) == house.told("jobs", "show", failed)
+    assert house.told("dead", "show", dead) == house.told("callbacks", "show", dead)
     assert house.told("dead", "list", "--source", "other")["items"] == []
+
+
+def test_what_is_not_dead_is_no_dead_letter(house: House) -> None:
+    (dead,) = house.dead()
+    finished = "job_" + dead.removeprefix(CALLBACK)
+    assert house.call("callbacks", "redeliver", dead).exit_code == 0
+    for other in (dead, finished, CALLBACK + "0" * 26, "nonsense"):
+        done = house.call("dead", "show", other)
+        assert (done.exit_code, str(done.exception)) == (1, f"no dead letter {other}")

@@ -5,11 +5,20 @@ from typing import Annotated
 from msgspec import Meta
 
 from infra.ledger.records import CallbackStatus, ReceiverStatus
-from ingest.openapi.call import JSON, Answer, Call, Parameter
+from ingest.openapi.call import JSON, Answer, Body, Call, Parameter
 from ingest.openapi.calls.parameters import CALLBACK, RECEIVER, listing
-from ingest.openapi.shapes.events import Callbacks, CalledBack
+from ingest.openapi.shapes.events import Callbacks, CalledBack, RedeliverRequest, Redelivery
 from ingest.openapi.shapes.standing import PublicKeys, Receiver, Receivers, ResumedReceiver
-from ingest.problems import INVALID, JOB_OPEN, NOT_FOUND, NOT_READABLE
+from ingest.problems import (
+    BODY_MALFORMED,
+    BODY_TIMEOUT,
+    BODY_TOO_LARGE,
+    ENCODING_UNSUPPORTED,
+    INVALID,
+    JOB_OPEN,
+    NOT_FOUND,
+    NOT_READABLE,
+)
 
 CALLS = (
     Call(
@@ -25,6 +34,47 @@ CALLS = (
         answers={200: Answer(words="A page of them.", media={JSON: Callbacks})},
         problems=(INVALID, NOT_READABLE),
         curl='"$HOOKLINE/callbacks?status=dead"',
+    ),
+    Call(
+        method="POST",
+        path="/callbacks/redeliver",
+        of_many=True,
+        name="redeliverCallbacks",
+        tag="Callbacks",
+        summary="Make many callbacks again, or count them",
+        words="The oldest first, so many a second, each with the same `webhook-id` and with its schedule anew. At most 10,000 at a time.",
+        scope="operate",
+        body=Body(
+            media={JSON: RedeliverRequest},
+            examples={
+                "how many would it be?": {"source": "acme", "since": "2h", "dry_run": True},
+                "the dead letters of a source": {"source": "acme", "rate": 10},
+            },
+            required=False,
+        ),
+        answers={200: Answer(words="How many those are.", media={JSON: Redelivery})},
+        problems=(
+            BODY_MALFORMED,
+            BODY_TIMEOUT,
+            BODY_TOO_LARGE,
+            ENCODING_UNSUPPORTED,
+            INVALID,
+            NOT_READABLE,
+        ),
+        curl='-d \'{"source": "acme", "since": "2h", "dry_run": true}\' "$HOOKLINE/callbacks/redeliver"',
+    ),
+    Call(
+        method="GET",
+        path="/callbacks/{id}",
+        name="readCallback",
+        tag="Callbacks",
+        summary="One callback",
+        words="With every attempt, and what the receiver answered.",
+        scope="read",
+        parameters=(CALLBACK,),
+        answers={200: Answer(words="The callback.", media={JSON: CalledBack})},
+        problems=(NOT_FOUND, NOT_READABLE),
+        curl='"$HOOKLINE/callbacks/$CALLBACK"',
     ),
     Call(
         method="POST",

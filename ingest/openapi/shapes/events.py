@@ -210,6 +210,29 @@ class CalledBack(Callback, kw_only=True):
     created_at: Moment | None
 
 
+class RedeliverRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which callbacks to make again, and how fast. Without a status, the dead letters."""
+
+    status: Literal["delivered", "blocked", "dead"] = "dead"
+    source: Source | UnsetType = UNSET
+    type: Type | UnsetType = UNSET
+    queue: Queue | UnsetType = UNSET
+    tag: Tag | UnsetType = UNSET
+    since: Annotated[str, Meta(description="A moment, or how long ago.", examples=["2h"])] | UnsetType = UNSET
+    until: Annotated[str, Meta(description="A moment, or how long ago.", examples=["1h"])] | UnsetType = UNSET
+    dry_run: Annotated[bool, Meta(description="Only count them.")] = False
+    rate: Annotated[int, Meta(ge=1, le=1000, description="Callbacks a second.")] = 20
+
+
+class Redelivery(Struct, kw_only=True):
+    """How many callbacks were found, and made again."""
+
+    dry_run: bool
+    count: Whole
+    complete: Annotated[bool, Meta(description="False: there may be more; ask again.")]
+    redelivered: Annotated[Whole, Meta(description="Those that are pending now; 0 in a dry run.")]
+
+
 class Callbacks(Struct, kw_only=True):
     """A page of callbacks."""
 

@@ -223,6 +223,170 @@ def test_a_job_without_a_callback_has_none_to_make_again() -> None:
     asyncio.run(check())
 
 
+# -- one ---------------------------------------------------------------------------------------------------------------
+
+
+def test_one_is_shown_as_the_list_has_it() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = await given_up(house)
+            shown = await get(house, f"/callbacks/{callback_of(told)}", READ_KEY)
+            (listed,) = (await get(house, "/callbacks")).json()["items"]
+            assert (shown.status_code, shown.json()) == (200, listed)
+            assert [one["reply"] for one in shown.json()["attempts"]] == ["a stack trace"]
+
+    asyncio.run(check())
+
+
+def test_one_of_a_job_without_a_callback_is_404() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = (await house.submit({"type": "a"})).json()
+            await house.finish(await house.claim())
+            for callback_id in (callback_of(told), CALLBACK + "0" * 26, "nonsense", told["job_id"]):
+                assert_problem(await get(house, f"/callbacks/{callback_id}"), 404, "not_found")
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(("key", "status"), [(SUBMIT_KEY, 403), ("nobody's", 401)])
+def test_one_is_for_a_key_that_may_read(key: str, status: int) -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = await given_up(house)
+            assert (await get(house, f"/callbacks/{callback_of(told)}", key)).status_code == status
+
+    asyncio.run(check())
+
+
+# -- many, again -------------------------------------------------------------------------------------------------------
+
+
+async def redeliver_many(house: House, wanted: Any, key: str = API_KEY) -> Any:
+    return await house.http.post(
+        "/callbacks/redeliver", json=wanted, headers={"Authorization": f"Bearer {key}"}
+    )
+
+
+async def waits(house: House, *, turn: int) -> list[str]:
+    """The callbacks that are due."""
+    due, _ = await house.ledger.callbacks.due("s", sequence=turn, most=9, hold=timedelta(minutes=1))
+    return [one.id for one in due]
+
+
+def test_many_are_counted_and_nothing_is_sent() -> None:
+    async def check() -> None:
+        async with running() as house:
+            for turn in (1, 2):
+                await given_up(house, turn=turn)
+            before = house.stored()
+            answer = await redeliver_many(house, {"dry_run": True})
+            assert (answer.status_code, answer.json()) == (
+                200,
+                {"dry_run": True, "count": 2, "complete": True, "redelivered": 0},
+            )
+            assert house.stored() == before
+
+    asyncio.run(check())
+
+
+def test_many_are_made_again_the_oldest_first_and_so_many_a_second() -> None:
+    async def check() -> None:
+        async with running() as house:
+            ids = [callback_of(await given_up(house, turn=turn)) for turn in (1, 2, 3)]
+            answer = (await redeliver_many(house, {"status": "dead", "source": "api", "rate": 2})).json()
+            assert answer == {"dry_run": False, "count": 3, "complete": True, "redelivered": 3}
+            due_at = dict(house.redis.zrange("hookline:outbox", 0, -1, withscores=True))
+            oldest, *others = (due_at[callback_id.encode()] for callback_id in ids)
+            assert [round(due - oldest) for due in others] == [500, 1000]
+            assert await waits(house, turn=4) == ids[:1]
+            assert (await redeliver_many(house, {})).json()["count"] == 0
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [
+        ({"source": "api", "type": "a"}, 1),
+        ({"source": "acme"}, 0),
+        ({"type": "b"}, 0),
+        ({"queue": "low"}, 0),
+        ({"tag": "x"}, 0),
+        ({"status": "delivered"}, 0),
+        ({"status": "blocked"}, 0),
+        ({"until": "2000-01-01T00:00:00Z"}, 0),
+        ({"since": "2000-01-01T00:00:00Z"}, 1),
+    ],
+)
+def test_many_are_those_that_the_filter_finds(wanted: dict[str, str], count: int) -> None:
+    async def check() -> None:
+        async with running() as house:
+            await given_up(house)
+            answer = (await redeliver_many(house, wanted)).json()
+            assert (answer["count"], answer["redelivered"]) == (count, count)
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at"),
+    [
+        ({"status": "pending"}, "status"),
+        ({"status": "failed"}, "status"),
+        ({"status": 1}, "status"),
+        ({"since": "soon"}, "since"),
+        ({"ids": []}, "ids"),
+        ({"limit": 5}, "limit"),
+        ({"dry_run": "yes"}, "dry_run"),
+        ({"rate": 0}, "rate"),
+        ({"rate": 1001}, "rate"),
+        ({"rate": True}, "rate"),
+        ({"rate": "20"}, "rate"),
+        ([], "$"),
+    ],
+)
+def test_what_can_not_be_understood_makes_none_again(wanted: Any, at: str) -> None:
+    async def check() -> None:
+        async with running() as house:
+            await given_up(house)
+            before = house.stored()
+            answer = await redeliver_many(house, wanted)
+            assert_problem(answer, 422, "invalid")
+            assert at in answer.json()["detail"]
+            assert house.stored() == before
+
+    asyncio.run(check())
+
+
+def test_who_made_many_again_stands_in_their_timelines() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = await given_up(house)
+            await redeliver_many(house, {})
+            timeline = (await get(house, f"/events/{told['event_id']}")).json()["timeline"]
+            assert [(entry["act"], entry["by"]) for entry in timeline if entry["kind"] == "act"] == [
+                ("redeliver", "all")
+            ]
+
+    asyncio.run(check())
+
+
+# -- who may -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("key", "status"), [(READ_KEY, 403), (SUBMIT_KEY, 403), ("nobody's", 401)])
+def test_making_many_again_needs_the_scope_operate(key: str, status: int) -> None:
+    async def check() -> None:
+        async with running() as house:
+            await given_up(house)
+            for wanted in ({}, {"dry_run": True}):
+                assert (await redeliver_many(house, wanted, key)).status_code == status
+            assert (await get(house, "/callbacks")).json()["items"][0]["status"] == "dead"
+
+    asyncio.run(check())
+
+
 @pytest.mark.parametrize(("key", "status"), [(READ_KEY, 403), (SUBMIT_KEY, 403), ("nobody's", 401)])
 def test_making_it_again_needs_the_scope_operate(key: str, status: int) -> None:
     async def check() -> None:
@@ -240,7 +404,14 @@ def test_the_methods_are_told() -> None:
             answers = (
                 await house.http.post("/callbacks"),
                 await house.http.get(f"/callbacks/{CALLBACK}1/redeliver"),
+                await house.http.post(f"/callbacks/{CALLBACK}1"),
+                await house.http.get("/callbacks/redeliver"),
             )
-            assert [answer.headers["Allow"] for answer in answers] == ["GET, HEAD", "POST"]
+            assert [answer.headers["Allow"] for answer in answers] == [
+                "GET, HEAD",
+                "POST",
+                "GET, HEAD",
+                "POST",
+            ]
 
     asyncio.run(check())

@@ -1,7 +1,7 @@
 """The receiver of docs/receive-callbacks.md takes what we send."""
 
 import asyncio
-import re
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,14 @@ PAGE = (Path(__file__).parents[3] / "docs" / "receive-callbacks.md").read_text(e
 SECRET = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXc="
 
 
+def example(heading: str) -> str:
+    """The first Python block below a heading."""
+    below = PAGE.split(f"\n{heading}\n")[1]
+    return below.split("```python\n")[1].split("```")[0]
+
+
 def receiver_of_the_page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    code, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code = example("## Verify it")
     monkeypatch.setenv("HOOKLINE_CALLBACK_SECRET", SECRET)
     namespace: dict[str, Any] = {}
     exec(compile(code, "docs/receive-callbacks.md", "exec"), namespace)
@@ -57,7 +63,7 @@ def test_the_python_receiver_takes_a_callback_once_and_refuses_a_forgery(
 
 
 def test_the_page_verifies_without_a_shared_secret() -> None:
-    _, code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code = example("### Without a shared secret")
     page: dict[str, Any] = {}
     exec(compile(code, "docs/receive-callbacks.md", "exec"), page)
     key, other = (CallbackKey(new_whsk(lambda length, of=of: of * length)) for of in (b"a", b"b"))
@@ -69,6 +75,44 @@ def test_the_page_verifies_without_a_shared_secret() -> None:
     assert not page["holds"](key.public_key, headers, b"{} ")
     assert not page["holds"](stranger, headers, b"{}")
     assert not page["holds"](key.public_key, headers | {"webhook-signature": "v1a,a v1a, v1"}, b"{}")
+
+
+def zapier_step(body: bytes, *, age: timedelta = timedelta(0), **changes: str) -> dict[str, Any]:
+    """What the step gives to the next one, for a callback of ours or one with other input."""
+    headers = standard_webhooks_headers(
+        ["whsec_" + "QUFB" * 8, SECRET], message_id="cb_1", timestamp=SystemClock().now() - age, body=body
+    )
+    given = {name.removeprefix("webhook-"): value for name, value in headers.items()}
+    step: dict[str, Any] = {"input_data": {**given, "raw_body": body.decode(), "secret": SECRET, **changes}}
+    exec(compile(example("### In Zapier"), "docs/receive-callbacks.md", "exec"), step)
+    output: dict[str, Any] = step["output"]
+    return output
+
+
+def test_the_zapier_step_passes_on_what_is_signed() -> None:
+    told = {"type": "job.finished", "data": {"result": "café ☕"}}
+    body = json.dumps(told, ensure_ascii=False).encode()
+    assert zapier_step(body) == {"id": "cb_1", **told}
+    assert zapier_step(body, age=timedelta(minutes=4))["id"] == "cb_1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "age"),
+    [
+        ({"raw_body": '{"type": "job.failed"}'}, 0),
+        ({"id": "cb_2"}, 0),
+        ({"secret": "whsec_bm90IHRoZSBvbmU="}, 0),
+        ({"signature": "v1,"}, 0),
+        ({"signature": "ä"}, 0),
+        ({"timestamp": "soon"}, 0),
+        ({"timestamp": ""}, 0),
+        ({}, 6),
+        ({}, -6),
+    ],
+)
+def test_the_zapier_step_stops_at_what_is_not(changes: dict[str, str], age: int) -> None:
+    with pytest.raises(ValueError, match=r"secret|too old|invalid literal"):
+        zapier_step(b'{"type": "job.finished"}', age=timedelta(minutes=age), **changes)
 
 
 def test_a_signature_that_is_not_base64_gets_401(monkeypatch: pytest.MonkeyPatch) -> None:

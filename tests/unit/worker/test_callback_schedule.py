@@ -74,6 +74,11 @@ def test_everything_else_is_tried_again_by_the_schedule_and_then_dead(outcome: O
         ("301", timedelta(seconds=301)),
         ("600", 2 * STEP),
         ("86400", 2 * STEP),
+        ("86401", 2 * STEP),
+        ("999999999", 2 * STEP),
+        ("9" * 40, 2 * STEP),
+        ("Sat, 21 Nov 2099 12:00:00 GMT", 2 * STEP),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 2 * STEP),
         ("Sat, 21 Nov 2026 12:07:00 GMT", timedelta(minutes=7)),
         ("Saturday, 21-Nov-26 12:07:00 GMT", timedelta(minutes=7)),
         ("Sat, 21 Nov 2026 11:00:00 GMT", STEP),
@@ -89,7 +94,7 @@ def test_retry_after_is_kept_within_the_step_and_twice_it(
 
 @pytest.mark.parametrize(
     "retry_after",
-    ["-1", "999999999", "abc", "1e309", "9" * 5000, "", " ", "1.5", "+5", "1_0", "\u0665", "nan", "Sat, 21 Nov 2099 12:00:00 GMT",
+    ["-1", "abc", "1e309", "9" * 5000, "", " ", "1.5", "+5", "1_0", "\u0665", "nan",
      "Sat, 99 Nov 2026 12:00:00 GMT", "0000-00-00 00:00:00", "x" * 30],
     ids=lambda value: value[:12],
 )  # fmt: skip
@@ -114,7 +119,7 @@ def test_an_empty_schedule_makes_one_attempt() -> None:
 @given(st.text(max_size=60))
 def test_any_retry_after_is_a_wait_or_nothing(value: str) -> None:
     asked = read_retry_after(value, now=NOW)
-    assert asked is None or asked <= timedelta(days=1)
+    assert asked is None or asked <= timedelta(days=36_500)
 
 
 @given(
@@ -124,7 +129,7 @@ def test_any_retry_after_is_a_wait_or_nothing(value: str) -> None:
 )
 def test_any_date_like_retry_after_is_a_wait_or_nothing(value: str) -> None:
     asked = read_retry_after(value, now=NOW)
-    assert asked is None or asked <= timedelta(days=1)
+    assert asked is None or asked <= timedelta(days=36_500)
 
 
 @given(st.floats(0, 1))
