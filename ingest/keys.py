@@ -24,13 +24,26 @@ class Keys:
         Raises:
             Problem: 401 without a key of ours, 403 where it lacks the scope.
         """
-        word, _, sent = (headers.get("authorization") or "").partition(" ")
-        found = [key for secret, key in self._keys if compare_digest(secret, sent.strip().encode())]
-        if word.lower() != "bearer" or not found:
-            raise Problem(UNAUTHORIZED)
-        if scope not in found[0].scopes:
+        key = self._known(headers)
+        if scope not in key.scopes:
             raise Problem(SCOPE_MISSING, f"It lacks the scope {scope!r}.")
-        return found[0]
+        return key
+
+    def recognise(self, headers: Headers, token: str | None) -> None:
+        """Return if this caller has some key, or some link, of ours: what it may do with it is asked later.
+
+        Raises:
+            Problem: 401.
+        """
+        if token is None:
+            self._known(headers)
+            return
+        try:
+            self._links.check("", token, cancel=False)
+        except LinkElsewhere:
+            return
+        except LinkError:
+            raise Problem(UNAUTHORIZED) from None
 
     def may_read(self, job_id: str, headers: Headers, token: str | None) -> None:
         """Return if this caller may read this job.
@@ -61,6 +74,13 @@ class Keys:
         except Problem:
             return False
         return True
+
+    def _known(self, headers: Headers) -> ApiKey:
+        word, _, sent = (headers.get("authorization") or "").partition(" ")
+        found = [key for secret, key in self._keys if compare_digest(secret, sent.strip().encode())]
+        if word.lower() != "bearer" or not found:
+            raise Problem(UNAUTHORIZED)
+        return found[0]
 
     def _check_link(self, job_id: str, token: str, *, cancel: bool) -> None:
         try:

@@ -53,8 +53,10 @@ class ReceiverChecks:
         await end(*self._running)
 
     async def _run(self, check: CheckReceiver, url: str, secret: str) -> None:
-        grade, probes = await check(url, secret)
         try:
+            grade, probes = await check(url, secret)
             await self._grades.note(url, grade, probes)
         except LedgerError as error:
             log.warning("a receiver's grade was not kept: %s", error)
+        except Exception:
+            log.exception("a receiver could not be checked")  # by a fault of ours: nobody waits for this task

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from infra.clock import rfc3339
+from infra.ids import EVENT, JOB
 from infra.ledger.histories import History, JobHistory
 from infra.ledger.records import CallbackRecord, CallbackStatus, EventRecord, JobRecord, JobStatus
 from ingest.sources import Source
@@ -21,8 +22,11 @@ def timeline(history: History, source: Source | None) -> list[Entry]:
     Args:
         source: as it is set up now; None where it is no more, or is one of ours.
     """
-    first = min((job.rounds[0].created_at for job in history.jobs), default=None)
-    entries = [*_arrival(history.event, source, first)]
+    own = JOB + history.event.id.removeprefix(
+        EVENT
+    )  # the job that was recorded with it; replays have ids of their own
+    recorded_at = next((job.rounds[0].created_at for job in history.jobs if job.rounds[0].id == own), None)
+    entries = [*_arrival(history.event, source, recorded_at)]
     for job in history.jobs:
         entries += _job(job)
     return sorted(entries, key=_order)

@@ -62,7 +62,7 @@ class EventStream(Response):
     def _pushed(self, push: Callable[[bytes], bool], waiting: list[Message | Sign]) -> bool:
         """Whether all that waits is told; what is not will be by `__call__`, which passes over what is."""
         for message in waiting:
-            if isinstance(message, Sign):
+            if isinstance(message, Sign) or self._stream.over:
                 return False
             if message.position <= self._stream.position:
                 continue

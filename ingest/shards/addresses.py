@@ -7,9 +7,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.ledger import LedgerError
+from infra.signatures import Headers
 from ingest.addresses import addresses
 from ingest.api.health import Readyz
+from ingest.api.query import query_of
 from ingest.api.readiness import Readiness
+from ingest.keys import Keys
 from ingest.live import socket
 from ingest.parts import Parts
 from ingest.problems import NOT_FOUND, NOT_READABLE, SHARD_UNSAID, Problem
@@ -37,7 +40,7 @@ def shard_addresses(each: Sequence[Parts], homes: Homes) -> list[Route | WebSock
     """
     made: list[Route | WebSocketRoute] = []
     for rows in zip(*map(addresses, each), strict=True):
-        made += _shown(rows, homes)
+        made += _shown(rows, homes, each[0].keys)
     ready = AllReady([Readiness(parts.ledger, in_memory=parts.in_memory) for parts in each])
     no_console = Chosen([], _none("Each shard has a console at a web process of its own."))
     return [
@@ -48,16 +51,18 @@ def shard_addresses(each: Sequence[Parts], homes: Homes) -> list[Route | WebSock
     ]
 
 
-def _shown(rows: Sequence[Route | WebSocketRoute], homes: Homes) -> Iterator[Route | WebSocketRoute]:
+def _shown(
+    rows: Sequence[Route | WebSocketRoute], homes: Homes, keys: Keys
+) -> Iterator[Route | WebSocketRoute]:
     """One address, which every shard has, as the whole has it."""
     row, apps = rows[0], [row.app for row in rows]
     make, path = type(row), row.path
     if path.startswith(_OF_ONE):
-        yield make(path, Chosen(apps, _home(homes)))
+        yield make(path, Chosen(apps, _home(homes, keys)))
     elif path.startswith(_OF_ALL):
         yield row
     elif path != _READYZ and not path.startswith(_CONSOLE):
-        yield make(f"/shards/{{shard}}{path}", Chosen(apps, _number(len(apps))))
+        yield make(f"/shards/{{shard}}{path}", Chosen(apps, _number(len(apps), looked_at=path == _JOBS)))
         unsaid = _none(f"Ask /shards/0{path} to /shards/{len(apps) - 1}{path}.")
         yield make(path, Chosen(apps, _submitted(unsaid) if path == _JOBS else unsaid))
 
@@ -88,20 +93,27 @@ class Chosen:
             await self._apps[shard](scope, receive, send)
 
 
-def _home(homes: Homes) -> Choose:
-    """Whoever has the record; where nobody has it, the first says so as all would."""
+def _home(homes: Homes, keys: Keys) -> Choose:
+    """Whoever has the record; where nobody has it, the first says so as all would. Strangers have no shard asked."""
 
     async def choose(scope: Scope) -> int:
+        keys.recognise(Headers(scope["headers"]), query_of(scope).get("token"))
         return await homes.of(scope["path_params"]["id"]) or 0
 
     return choose
 
 
-def _number(shards: int) -> Choose:
-    """The one that the path names."""
+def _number(shards: int, *, looked_at: bool) -> Choose:
+    """The one that the path names.
+
+    Args:
+        looked_at: and no more: what is submitted finds its own way, and goes to no shard by name.
+    """
     by_name = {str(shard): shard for shard in range(shards)}
 
     async def choose(scope: Scope) -> int:
+        if looked_at and scope["method"] == "POST":
+            raise Problem.method_not_allowed("GET")
         shard = by_name.get(scope["path_params"]["shard"])
         if shard is None:
             raise Problem(NOT_FOUND, f"There are shards 0 to {shards - 1}.")

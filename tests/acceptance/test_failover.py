@@ -152,9 +152,6 @@ def test_what_was_acknowledged_and_replicated_outlives_the_primary(
     wait_until(lambda: ran(house) >= set(kept.values()) | late, timeout=60)
     for job_id in kept.values():
         assert house.job(job_id)["status"] == "finished"
-    lost = [job_id for job_id in acknowledged.values() if job_id not in ran(house)]
-    print(f"acknowledged {len(acknowledged)}, refused {burst.refused}, lost {len(lost)}")
-    assert not set(lost) & set(kept.values())
 
 
 def test_what_was_acknowledged_and_not_replicated_is_lost_and_taken_anew_when_it_is_sent_again(

@@ -316,6 +316,25 @@ def test_the_document_says_which_calls_have_to_name_a_shard() -> None:
     over(fakes(2), check)
 
 
+def test_a_stranger_has_no_shard_asked() -> None:
+    async def check(house: House) -> None:
+        job_id = (await house.send({"id": "e-1"})).json()["job_id"]
+        for server in house.fakes:
+            server.connected = False
+        for query in ("", "?token=made-up"):
+            assert (await house.http.get(f"/jobs/{job_id}{query}")).status_code == 401
+        assert (await house.get(f"/jobs/{job_id}")).status_code == 503
+
+    over(fakes(2), check)
+
+
+def test_nothing_is_submitted_to_a_shard_by_its_number() -> None:
+    async def check(house: House) -> None:
+        assert (await house.post("/shards/1/jobs")).status_code == 405
+
+    over(fakes(2), check)
+
+
 @pytest.mark.parametrize(
     "path", ["/jobs", "/events", "/callbacks", "/queues", "/replays", "/receivers", "/metrics"]
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -89,7 +89,9 @@ def test_an_event_is_shown_with_all_that_became_of_it() -> None:
             (received,), (verified,) = of_kind(entries, "received"), of_kind(entries, "verified")
             assert (received["size"], received["forwarded_for"]) == (shown["size"], "203.0.113.9")
             assert received["client"] == "127.0.0.1"
-            assert received["took_ms"] >= 0
+            (queued,) = of_kind(entries, "queued")
+            took = datetime.fromisoformat(queued["at"]) - datetime.fromisoformat(received["at"])
+            assert received["took_ms"] == max(0, round(took.total_seconds() * 1000))
             assert (verified["provider"], verified["covers"]) == ("hmac", "body")
             (duplicates,) = of_kind(entries, "duplicates")
             assert (duplicates["count"], duplicates["differing"]) == (2, 1)
