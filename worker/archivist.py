@@ -41,7 +41,7 @@ class _Batch:
         self.jobs += jobs
         if event is not None:
             self.events.append(event)
-            self.size += 0 if event.event is None else event.event.size
+            self.size += len(event.dossier.body)
 
     @property
     def is_full(self) -> bool:

@@ -114,8 +114,12 @@ class Archive:
     async def _keep(self, place: str, content: bytes) -> None:
         async with self._in_time():
             await self._store.write(place, _once(content), limit=len(content))
-            await self._store.sync(place)
-            if await self._store.read(place) != content:
+            try:
+                await self._store.sync(place)
+                kept = await self._store.read(place)
+            except FileMissing:
+                raise PartDamaged(f"{place} is gone") from None
+            if kept != content:
                 raise PartDamaged(f"{place} does not read as it was written")
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -139,7 +143,11 @@ class Archive:
                     yield manifest
 
     async def read(self, day: date, *, renew: Renew | None = None) -> Day:
-        """All of a day that can be read."""
+        """All of a day that can be read.
+
+        Raises:
+            Overtaken: the lease is gone, so somebody may have written a part anew meanwhile.
+        """
         events: list[Archived] = []
         sound, lost = 0, []
         async for manifest in self.manifests(day):
@@ -153,6 +161,8 @@ class Archive:
                 sound += 1
             except PartDamaged as error:
                 lost.append(Lost(manifest.part, str(error)))
+        if renew is not None:
+            await renew()
         return Day(events, sound, lost)
 
     async def uncommitted(self, day: date) -> list[str]:
@@ -234,6 +244,7 @@ class Archive:
             if not self._is_young(place) or await self._may_tell_of(place, ids):
                 await renew()
                 await self._remove(place)
+        await renew()  # a part that is lost may be one that somebody else has written anew
         return lost
 
     async def _without(self, manifest: Manifest, ids: Collection[str], renew: Renew) -> None:

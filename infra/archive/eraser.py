@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from infra.archive.errors import ArchiveError, Overtaken
-from infra.archive.lines import day_of
+from infra.archive.lines import day_of, merged
 from infra.archive.parts import Lost
 from infra.files import place_of
 from infra.ids import new_suffix, time_told
@@ -86,7 +86,11 @@ class Eraser:
         for day in await self._archive.days():
             read = await self._archive.read(day, renew=self.renew)
             lost += read.lost
-            found |= {one.id for one in read.events if one.event is not None and subject.owns(one.event)}
+            for one in merged(read.events).values():
+                if one.event is None:
+                    lost.append(Lost(one.id, f"no seal vouches for {one.id}, so whose it is can't be told"))
+                elif subject.owns(one.event):
+                    found.add(one.id)
         return found, lost
 
     async def erase(self, event_ids: Collection[str]) -> tuple[set[str], list[Lost]]:

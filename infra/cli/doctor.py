@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,12 +15,16 @@ from infra.cli.tables import counted, print_json, printable
 from infra.files import StoreUnavailable
 from infra.findings import Finding, Severity, observe, of_records, of_server, of_workers
 from infra.findings.finding import error as error_of
+from infra.findings.finding import of_shard
 from infra.findings.finding import warning as warning_of
 from infra.findings.usual import of_troubles
 from infra.ledger import Ledger, LedgerError
 from infra.settings import Settings, SettingsError
 from infra.store import facts
 from ingest.sources import Sources, load_sources
+
+if TYPE_CHECKING:
+    from infra.cli.connections import Connections
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
@@ -49,9 +54,8 @@ def examine() -> list[Finding]:
         found += _of_handlers(settings)
         found += _of_files(settings)
         found += _of_archive(settings)
-        if settings.redis_url is not None:
-            found += asyncio.run(_behind(settings, sources))
-            found += _of_durability(settings)
+        if settings.redis_url is not None or settings.shards:
+            found += _of_servers(settings, sources)
     return sorted(found, key=lambda finding: finding.severity is not Severity.ERROR)
 
 
@@ -103,15 +107,26 @@ def _of_archive(settings: Settings) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-async def _behind(settings: Settings, sources: Sources) -> list[Finding]:
-    """What is wrong with Redis, and with what it holds."""
+def _of_servers(settings: Settings, sources: Sources) -> Iterator[Finding]:
+    """What is wrong with Redis; with several, each on its own, which may be away while the others are not."""
     from infra.cli.connections import Connections
 
     try:
-        client = Connections.of(settings).connect()
+        each = Connections.of_shards(settings)
     except SettingsError as error:
-        return [_unusable(error)]
-    async with client:
+        yield _unusable(error)
+        return
+    for shard, connections in enumerate(each):
+        for finding in (
+            *asyncio.run(_behind(connections, settings, sources)),
+            *_of_durability(settings, connections),
+        ):
+            yield of_shard(shard, finding) if settings.shards else finding
+
+
+async def _behind(connections: "Connections", settings: Settings, sources: Sources) -> list[Finding]:
+    """What is wrong with a server, and with what it holds."""
+    async with connections.connect() as client:
         try:
             server = await facts(client)
         except LedgerError as error:
@@ -137,12 +152,12 @@ async def _behind(settings: Settings, sources: Sources) -> list[Finding]:
     return [*found, *of_troubles(troubles)]
 
 
-def _of_durability(settings: Settings) -> Iterator[Finding]:
+def _of_durability(settings: Settings, connections: "Connections") -> Iterator[Finding]:
     """What HOOKLINE_DURABILITY asks of Redis in vain; web does not start then."""
-    from infra.cli.connections import Connections, fsync_of
+    from infra.cli.connections import fsync_of
 
     try:
-        fsync_of(settings, Connections.of(settings))
+        fsync_of(settings, connections)
     except SettingsError as error:
         yield error_of(
             "durability", str(error), why="web does not start",

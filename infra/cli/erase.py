@@ -40,7 +40,7 @@ def erase_events(event_id: str | None, dry_run: bool, **words: str | None) -> No
         click.echo(one)
     click.echo(f"{counted(len(ids), 'event')} {'would be erased' if dry_run else 'erased'}", err=True)
     for damaged in lost:
-        click.echo(f"can't be read, and may hold a copy: {damaged.why}", err=True)
+        click.echo(f"may hold a copy: {damaged.why}", err=True)
     if lost:
         raise click.exceptions.Exit(1)
     if event_id is not None and not ids:

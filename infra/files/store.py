@@ -74,12 +74,15 @@ class FileStore:
         """Return once a file that was written would outlive a loss of power; a bucket's do as soon as they are written.
 
         Raises:
+            FileMissing: it is gone.
             StoreUnavailable: the disk does not keep it.
         """
         if self._directory is None:
             return
         try:
             await asyncio.to_thread(_fsync, self._directory, place)
+        except FileNotFoundError:
+            raise FileMissing("there is no such file, or no longer") from None
         except OSError as error:
             raise StoreUnavailable(f"the file could not be kept: {_words(error)}") from error
 

@@ -1,7 +1,7 @@
 """One thing that is wrong."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -54,6 +54,17 @@ def error(code: str, what: str, *, why: str, cure: str, subject: str = "") -> Fi
 def warning(code: str, what: str, *, why: str, cure: str, subject: str = "") -> Finding:
     """Something that is worth a look."""
     return Finding(severity=Severity.WARNING, code=code, subject=subject, what=what, why=why, cure=cure)
+
+
+def of_shard(shard: int, finding: Finding) -> Finding:
+    """A finding about one of several servers, which it names.
+
+    >>> found = of_shard(1, error("no-worker", "no worker is alive", why="all waits", cure="start one"))
+    >>> found.key, found.what
+    ('no-worker:shard 1', 'shard 1: no worker is alive')
+    """
+    subject = f"shard {shard} {finding.subject}".rstrip()
+    return replace(finding, subject=subject, what=f"shard {shard}: {finding.what}")
 
 
 def some(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from infra.egress import EgressPolicy, GuardedTransport
 from infra.ledger import Ledger, LedgerError, keys
 from infra.ledger.records import HandlerEntry
 from infra.ledger.troubles import Failures, Place, Trouble
+from infra.signatures import CallbackSecrets
 from infra.tasks import end
 from tests.acceptance.inbox import Answer, Inbox
 from tests.conftest import Store
@@ -34,7 +35,7 @@ def watching(store: Store, scenario: Scenario, *, server: bool = False) -> None:
     async def running(bench: Bench) -> None:
         with Inbox() as inbox:
             transport = GuardedTransport(EgressPolicy(allow=(ip_network("127.0.0.1/32"),)))
-            post = Post(transport, secrets_for=lambda _: (WHSEC,), timeout=timedelta(seconds=10))
+            post = Post(transport, secrets=CallbackSecrets([WHSEC]), timeout=timedelta(seconds=10))
             tell = Alert(post, url=inbox.url(PATH), clock=SystemClock())
             alerts = Alerts(bench.ledger, worker="w1", server=server, retention=7 * DAY, tell=tell)
             await scenario(bench, alerts, inbox)

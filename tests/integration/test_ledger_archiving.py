@@ -398,6 +398,24 @@ def test_many_go_in_several_parts(fake_store: Store, tmp_path: Path, monkeypatch
     on(fake_store, scenario)
 
 
+def test_bodies_that_no_seal_vouches_for_fill_a_part_too(
+    fake_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.archivist.MOST_BYTES", 1_000)
+
+    async def scenario(bench: Bench) -> None:
+        event_ids = [await ended(bench, FINISHED) for _ in range(4)]
+        for event_id in event_ids:
+            await bench.client.hset(keys.EVENT + event_id, "body", b"\xff" * 600)
+        archive = archive_in(tmp_path)
+        assert await archivist(past(bench), archive).turn() == 4
+        (day,) = await archive.days()
+        parts = [manifest async for manifest in archive.manifests(day)]
+        assert len(parts) == 2
+
+    on(fake_store, scenario)
+
+
 def test_what_is_no_job_leaves_the_index(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.client.zadd(keys.JOBS, {b"\xff": 1, "job_gone": 2})

@@ -463,6 +463,22 @@ def test_somebodys_events_are_found_wherever_they_are(fake_store: Store, tmp_pat
     on(fake_store, scenario)
 
 
+def test_an_archived_event_that_has_no_seal_is_named_for_nobody_knows_whose_it_is(
+    fake_store: Store, tmp_path: Path
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        house = House(bench, tmp_path)
+        known, unknown = await house.archived(tag="ada"), await house.archived(tag="ada")
+        await bench.client.hset(keys.EVENT + unknown, "body", "changed")
+        await house.write_archive()
+        found, (lost,) = await house.find(Subject(tag="ada"))
+        assert (found, lost.place) == ({known}, unknown)
+        assert await house.erase({unknown}) == ({unknown}, [])
+        assert await house.find(Subject(tag="ada")) == ({known}, [])
+
+    on(fake_store, scenario)
+
+
 def test_without_the_archive_that_the_workers_have_nothing_is_erased(
     fake_store: Store, tmp_path: Path
 ) -> None:

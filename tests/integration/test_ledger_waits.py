@@ -280,6 +280,43 @@ def test_an_event_that_somebody_else_named_does_not_count(ledger_store: Store) -
     on(ledger_store, scenario)
 
 
+def test_an_event_of_which_nothing_is_left_is_waited_for_no_faster(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        event = await bench.accept(**BY_WAIT_KEY)
+        await bench.run_all()
+        await bench.ledger.erasing.erase([event.event_id])
+        assert await bench.client.get(keys.ARRIVED + seen_key("payments", KEY)) == event.event_id.encode()
+
+        claim = await wait(bench)
+        assert await bench.status(claim) is JobStatus.SCHEDULED
+        newer = await bench.accept(**BY_WAIT_KEY | {"provider_event_id": "ev_2"})
+        assert claim.job_id in {again.job_id for again in await bench.claim("w2")}
+        found = await bench.ledger.steps.look_for(claim.job_id, "payments", KEY)
+        assert found is not None
+        assert found.id == newer.event_id
+
+    on(ledger_store, scenario)
+
+
+@both_ways
+def test_an_event_that_was_mangled_starts_the_job_that_waits_for_it_once(
+    ledger_store: Store, sent: dict[str, Any]
+) -> None:
+    async def scenario(bench: Bench) -> None:
+        event = await bench.accept(**sent)
+        await bench.run_all()
+        await bench.client.hset(keys.EVENT + event.event_id, "body", "changed")
+
+        claim = await wait(bench)
+        (again,) = await bench.claim("w2")
+        assert again.job_id == claim.job_id
+        assert await bench.ledger.steps.look_for(claim.job_id, "payments", KEY) is None
+        await bench.settle(until(HOUR), again, worker="w2")
+        assert await bench.status(claim) is JobStatus.SCHEDULED
+
+    on(ledger_store, scenario)
+
+
 def test_many_settle_differently_in_one_turn(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         await bench.accept(*(arrival() for _ in range(3)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from infra.cli import hookline
 from infra.metrics import FAMILIES
@@ -225,6 +226,13 @@ def test_promtool_takes_the_rules_and_they_fire_when_they_should() -> None:
     assert "12 rules found" in promtool("check", "rules", "alerts.yml")
     promtool("check", "config", "--syntax-only", "prometheus.yml")
     assert "SUCCESS" in promtool("test", "rules", "alerts_test.yml")
+
+
+def test_every_alert_fires_in_a_test_of_promtools() -> None:
+    rules = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]
+    tests = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
+    fired = {one["alertname"] for test in tests for one in test["alert_rule_test"] if one.get("exp_alerts")}
+    assert {rule["alert"] for rule in rules} == fired
 
 
 GAUGES = {

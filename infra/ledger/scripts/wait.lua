@@ -11,11 +11,13 @@ local LOOK_AGAIN = 60000   -- ms after which a job that found too many others wa
 local worker = ARGV[1]
 local released, closed, replies, woken = collector('ZREM'), {}, {}, false
 
--- The event, if it came before: its provider's id was seen, or its wait key.
-local function came_before(key)
+-- The event, if it came before: its provider's id was seen, or its wait key. One of which nothing is left, or that the job has
+-- looked at in vain, does not count: the job would start again and again.
+local function came_before(job, key)
+  local looked_at = fields(K.steps .. job, 'came:' .. key)[1]
   for _, place in ipairs({K.seen, K.arrived}) do
     local event = put('GETRANGE', place .. key, '0', '63')
-    if is_event(event) then return event end
+    if is_event(event) and event ~= looked_at and redis.call('EXISTS', K.event .. event) == 1 then return event end
   end
   return nil
 end
@@ -38,11 +40,11 @@ end
 local function wait(job, token, key, due, change)
   local record = fields(K.job .. job, 'lease', 'status', 'origin', 'attempt', 'limit', 'event')
   if record[1] ~= token or record[2] ~= 'started' then return 'fenced' end
-  local queue, event = is_queue(record[3]) and record[3] or 'default', came_before(key)
+  local queue, event = is_queue(record[3]) and record[3] or 'default', came_before(job, key)
   released.add(K.started .. queue, job .. ':' .. token)
   put('HSET', K.job .. job, 'lease', '', 'attempt', whole(math.max(0, natural(record[4], 1) - 1)), 'enqueued_at', stamp)
   if event or tonumber(due) <= now then
-    if event then put('HSETNX', K.steps .. job, 'came:' .. key, event) end
+    if event then put('HSET', K.steps .. job, 'came:' .. key, event) end
     put('HSET', K.job .. job, 'status', 'queued')
     put('RPUSH', K.queue .. queue, job)
     tell(change_of(job, event_of(job, record[6]), 'queued', queue))

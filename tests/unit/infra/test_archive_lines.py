@@ -15,7 +15,7 @@ from infra.archive.lines import line_of, read_line
 from infra.clock import from_unix_milliseconds
 from infra.ids import JOB
 from infra.ledger.archiving import Dossier, Sealed
-from infra.ledger.histories import History, JobHistory
+from infra.ledger.histories import History, JobHistory, Keeping
 from infra.ledger.records import (
     Act,
     AttemptRecord,
@@ -74,6 +74,9 @@ HISTORIES = st.builds(
     JobHistory, rounds=st.lists(JOBS, min_size=1, max_size=2).map(tuple),
     acts=st.lists(st.builds(Act, at=MOMENTS, act=TEXT, by=TEXT), max_size=2).map(tuple),
     steps=st.lists(TEXT, max_size=2).map(tuple),
+    kept=st.dictionaries(
+        TEXT, st.builds(Keeping, round=NUMBERS, attempt=NUMBERS, at=MOMENTS), max_size=2
+    ),
 )  # fmt: skip
 DOSSIERS = st.builds(
     Dossier, event_id=TEXT,

@@ -143,6 +143,42 @@ def test_what_reads_otherwise_than_it_was_written_is_not_kept(tmp_path: Path) ->
     on(tmp_path, scenario, Forgetful(str(tmp_path)))
 
 
+@pytest.mark.parametrize("step", ["sync", "read"])
+def test_a_part_that_somebody_removes_as_it_is_written_is_damaged(tmp_path: Path, step: str) -> None:
+    class Raided(FileStore):
+        async def sync(self, place: str) -> None:
+            if step == "sync":
+                await self.remove(place)
+            await super().sync(place)
+
+        async def read(self, place: str) -> bytes:
+            await self.remove(place)
+            return await super().read(place)
+
+    async def scenario(archive: Archive) -> None:
+        with pytest.raises(PartDamaged, match=r"jsonl\.gz is gone"):
+            await archive.write([event()])
+
+    on(tmp_path, scenario, Raided(str(tmp_path)))
+
+
+def test_who_was_overtaken_as_he_read_does_not_call_what_another_wrote_anew_lost(tmp_path: Path) -> None:
+    async def scenario(archive: Archive) -> None:
+        gone, kept = event(1), event(2)
+        (manifest,) = await keep(archive, gone, kept)
+        renewals = iter([None])
+
+        async def renew() -> None:
+            if next(renewals, Overtaken) is Overtaken:
+                raise Overtaken
+            (tmp_path / manifest.part).unlink()
+
+        with pytest.raises(Overtaken):
+            await archive.read(DAY, renew=renew)
+
+    on(tmp_path, scenario)
+
+
 def test_a_store_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     class Silent(FileStore):
         async def write(self, *_: Any, **__: Any) -> Any:

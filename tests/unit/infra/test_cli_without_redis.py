@@ -228,6 +228,31 @@ def test_what_keeps_doctor_from_looking_is_a_finding(environ: dict[str, str], wh
     assert "hush" not in json.dumps(found)
 
 
+def test_what_is_wrong_with_one_of_several_servers_names_it() -> None:
+    found = findings(HOOKLINE_SHARDS="unix:///nowhere/0.sock unix:///nowhere/1.sock")
+    away = [one for one in found if one["code"] == "redis-away"]
+    assert [(one["subject"], one["what"]) for one in away] == [
+        (f"shard {number}", f"shard {number}: Redis does not answer: ConnectionError") for number in (0, 1)
+    ]
+    assert not [one for one in found if one["code"] == "redis-url"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "what"),
+    [
+        ({"HOOKLINE_SHARDS": "http://hush@x redis://y"}, "HOOKLINE_SHARDS: needs"),
+        (
+            {"HOOKLINE_SHARDS": "redis://x redis://y", "HOOKLINE_SHARDS_BEFORE": "2"},
+            "HOOKLINE_SHARDS_BEFORE: needs",
+        ),
+    ],
+)
+def test_several_servers_that_can_not_be_meant_are_a_finding(environ: dict[str, str], what: str) -> None:
+    found = findings(**environ)
+    assert [one for one in found if one["severity"] == "error" and one["what"].startswith(what)]
+    assert "hush" not in json.dumps(found)
+
+
 def test_errors_are_told_before_warnings_and_counted() -> None:
     result = call(doctor.command)
     lines = result.stdout.splitlines()
