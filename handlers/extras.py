@@ -45,6 +45,6 @@ def to_install(extra: str) -> str:
     """What to type.
 
     >>> to_install("video")
-    "pip install 'hookline[video]'"
+    "pip install '.[video]'"
     """
-    return f"pip install 'hookline[{extra}]'"
+    return f"pip install '.[{extra}]'"

@@ -47,16 +47,11 @@ async def post(
         ServiceRefused, ServiceBusy: it does not do it.
     """
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    try:
-        answer = await http.post(url, json=body, headers=headers)
-    except httpx.TransportError as error:
-        raise ServiceBusy(f"{name} can't be reached: {type(error).__name__}") from error
+    answer = await answered(http, url, name=name, json=body, headers=headers)
     try:
         told = answer.json()
     except ValueError:
         told = None
-    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.status_code >= 500:
-        raise ServiceBusy(f"{name} answers {answer.status_code}", pause_of(answer))
     if not answer.is_success:
         raise ServiceRefused(f"{name} answers {answer.status_code}: {_reason(told)}")
     if not isinstance(told, dict):
@@ -64,7 +59,26 @@ async def post(
     return told
 
 
-def pause_of(answer: httpx.Response) -> timedelta:
+async def answered(http: httpx.AsyncClient, url: str, *, name: str, **request: Any) -> httpx.Response:
+    """What a service answers to a POST, unless that is to come again later.
+
+    Args:
+        name: of the service, for the error's text.
+        request: as `httpx.AsyncClient.post` takes it.
+
+    Raises:
+        ServiceBusy: it can't be reached, or answers 429 or 5xx.
+    """
+    try:
+        answer = await http.post(url, **request)
+    except httpx.TransportError as error:
+        raise ServiceBusy(f"{name} can't be reached: {type(error).__name__}") from error
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.status_code >= 500:
+        raise ServiceBusy(f"{name} answers {answer.status_code}", _pause_of(answer))
+    return answer
+
+
+def _pause_of(answer: httpx.Response) -> timedelta:
     """How long the service wants to be left alone; at most an hour."""
     asked = answer.headers.get("retry-after", "")
     seconds = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0

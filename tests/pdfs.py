@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 from tests.conftest import missing
@@ -15,6 +16,13 @@ def pages_of(path: Path) -> list[str]:
         missing("no pdftotext: apt-get install poppler-utils")
     read = subprocess.run([program, "-layout", path, "-"], check=True, capture_output=True, text=True)
     return read.stdout.removesuffix("\f").split("\f")
+
+
+def drawings_of(content: bytes) -> list[tuple[int, int]]:
+    """How many rectangles and how many lines each page draws."""
+    packed = re.findall(rb"/FlateDecode.*?stream\n(.*?)\nendstream", content, re.DOTALL)
+    pages = [zlib.decompress(one) for one in packed]
+    return [(len(re.findall(rb"\bre\b", page)), len(re.findall(rb"\bl\b", page))) for page in pages]
 
 
 def assert_report_of_newtown(path: Path) -> None:

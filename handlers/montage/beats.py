@@ -1,11 +1,11 @@
-"""Where the beats of a piece of music are, by numpy alone.
+"""Where the beats of a piece of music are; numpy does the work.
 
 Onsets are sudden gains of energy in the spectrum (spectral flux); the tempo is the delay at which they repeat best; the beats are the
 line of onsets that keeps that tempo best (dynamic programming, as in D. P. W. Ellis, "Beat Tracking by Dynamic Programming", 2007).
 The tempo may drift.
 
-Our own because librosa brings scipy, scikit-learn and numba along for these hundred lines, aubio had its last release in 2019 and
-madmom in 2018.
+librosa, which does the same, was tried: it brings 400 MB along, and numba translates it anew in every new process, which took ten seconds and
+more of a processor where this takes a tenth of one. aubio is under the GPL, madmom had its last release in 2018.
 """
 
 from dataclasses import dataclass

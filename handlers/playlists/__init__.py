@@ -13,8 +13,11 @@ from msgspec import Meta, Struct
 
 from handlers import Context, Reject, handler
 from handlers.extras import require
-from handlers.playlists import mail, profile, progress, song
+from handlers.playlists import profile, progress, song
+from handlers.playlists.mail import Address
 from handlers.services import JobState
+from infra.egress import Blocked
+from infra.files import FileMissing, FileTooLarge
 from infra.ledger.records import Progress
 from infra.settings import Settings
 
@@ -44,7 +47,7 @@ class Playlist(Struct):
 
     name: Text
     songs: Annotated[list[Song], Meta(min_length=1, max_length=MOST_SONGS)] | Text
-    notify: str | None = None
+    notify: Address | None = None
     again: str | None = None
     batch: str | None = None
 
@@ -131,8 +134,8 @@ async def batch(context: Context, payload: Batch) -> dict[str, Any]:
                 "name": name,
                 "job_id": state.id,
                 "status": state.status,
-                "result": state.result,
                 "error": _why(state),
+                **_gist(state.result),
             }
             for name, state in zip(names, states, strict=True)
         ]
@@ -142,13 +145,13 @@ async def batch(context: Context, payload: Batch) -> dict[str, Any]:
 async def _songs(context: Context, given: list[Song] | str) -> list[Song]:
     if not isinstance(given, str):
         return given
-    content = (await context.download(given)).read_bytes()
     try:
+        content = (await context.download(given)).read_bytes()
         songs = msgspec.json.decode(content, type=list[Song])
-    except msgspec.MsgspecError as error:
-        raise Reject(f"the file of songs: {error}") from None
+    except (FileMissing, FileTooLarge, Blocked, msgspec.MsgspecError) as error:
+        raise Reject(f"songs ({given}): {error}") from error
     if not 0 < len(songs) <= MOST_SONGS:
-        raise Reject(f"a playlist has 1 to {MOST_SONGS} songs, not {len(songs)}")
+        raise Reject(f"songs ({given}): a playlist has 1 to {MOST_SONGS}, not {len(songs)}")
     return songs
 
 
@@ -191,6 +194,11 @@ async def _jobs_of(context: Context, songs: Sequence[Song], batch: str | None) -
     return ids
 
 
+def _gist(result: dict[str, Any] | None) -> dict[str, Any]:
+    """What a batch says of a playlist; its songs stand in that one's own result."""
+    return {name: None if result is None else result[name] for name in ("profile", "failed")}
+
+
 def _refuse_canceled(jobs: Sequence[JobState]) -> None:
     """End the attempt where one of these was canceled.
 
@@ -215,8 +223,14 @@ async def _notify(context: Context, payload: Playlist, result: dict[str, Any]) -
     if settings.smtp_url is None:
         context.log.warning("nobody was written to: HOOKLINE_SMTP_URL is not set")
         return
-    message = mail.message(payload.notify, result, took=took, sender=settings.mail_from)
-    await context.step("mail", mail.send, settings.smtp_url, message)
+    letter = {
+        "to": payload.notify,
+        "playlist": payload.name,
+        "songs": len(result["songs"]),
+        "failed": result["failed"],
+        "seconds": took.total_seconds(),
+    }
+    await context.enqueue("playlists.letter", letter, idempotency_key="letter")
 
 
 def _why(state: JobState) -> str | None:

@@ -1,4 +1,4 @@
-"""What one song is about: sentiment, themes, reading level, language, explicit words. Well-kept libraries do the work."""
+"""What one song is about: sentiment, themes and key phrases, reading level, language, explicit words. Well-kept libraries do the work."""
 
 import re
 import time
@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-_THEMES: Final = 5
+_MOST: Final = 5  # themes, and key phrases
 _SPELLED: Final = {
     "en": "en_US",
     "de": "de_DE",
@@ -32,7 +32,8 @@ def analysed(lyrics: str) -> dict[str, Any]:
         "words": len(words),
         "language": language,
         "sentiment": _sentiment(lyrics),
-        "themes": _themes(lyrics, language),
+        "themes": _telling(lyrics, language, words=1),
+        "key_phrases": _telling(lyrics, language, words=2),
         "reading_level": _reading_level(lyrics, words, language),
         "explicit": sorted(explicit_words() & set(words)),
     }
@@ -60,11 +61,15 @@ def _sentiment(lyrics: str) -> dict[str, float]:
     }
 
 
-def _themes(lyrics: str, language: str) -> list[str]:
-    """Key phrases, the most telling first (YAKE)."""
+def _telling(lyrics: str, language: str, *, words: int) -> list[str]:
+    """The words, or the phrases of up to so many words, that tell most, the most telling first (YAKE).
+
+    A line is a sentence: no phrase goes on in the next one.
+    """
     import yake
 
-    found = yake.KeywordExtractor(lan=language, n=2, dedupLim=0.7, top=_THEMES).extract_keywords(lyrics)
+    sentences = ".\n".join(lyrics.splitlines())
+    found = yake.KeywordExtractor(lan=language, n=words, dedupLim=0.7, top=_MOST).extract_keywords(sentences)
     return [str(phrase).lower() for phrase, _ in found]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from handlers.outside import ServiceBusy, ServiceRefused, pause_of
+from handlers.outside import ServiceBusy, ServiceRefused, answered
 from infra.errors import HooklineError
 
 PIECE: Final = 4 << 20
@@ -127,10 +127,7 @@ class Dropbox:
         return str(_understood(answer)["access_token"])
 
     async def _send(self, url: str, headers: Mapping[str, str], **body: Any) -> httpx.Response:
-        try:
-            return await self._http.post(url, headers=headers, **body)
-        except httpx.TransportError as error:
-            raise ServiceBusy(f"Dropbox can't be reached: {type(error).__name__}") from error
+        return await answered(self._http, url, name="Dropbox", headers=headers, **body)
 
 
 class _Elsewhere(HooklineError):
@@ -159,8 +156,6 @@ class _Linked(HooklineError):
 
 def _understood(answer: httpx.Response) -> dict[str, Any]:
     code = answer.status_code
-    if code == httpx.codes.TOO_MANY_REQUESTS or code >= 500:
-        raise ServiceBusy(f"Dropbox answers {code}", pause_of(answer))
     try:
         told = answer.json() if answer.content else {}
     except ValueError:

@@ -6,12 +6,13 @@ import math
 import shutil
 import subprocess
 import wave
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tests.acceptance.builders import API_KEY, System, descendants, is_alive
-from tests.conftest import missing
+from tests.conftest import Spawned, missing
 
 WAV_RATE = 16_000
 AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
@@ -90,6 +91,26 @@ def loudness(film: Path, path: Path, frequency: float) -> float:
             one, other = sample / 32_768 + turn * one - other, one
         total += (one * one + other * other - turn * one * other) / piece**2
     return total
+
+
+def submitted(house: System, type_: str, payload: dict[str, Any], **more: Any) -> str:
+    """The id of a job."""
+    answer = house.submit({"type": type_, "payload": payload, **more})
+    assert answer.status_code == 202, answer.text
+    job_id: str = answer.json()["job_id"]
+    return job_id
+
+
+def at_work(house: System, worker: Spawned, job_id: str, wait_until: Callable[..., Any]) -> list[int]:
+    """The ffmpeg processes, once frames of the video are encoded."""
+
+    def encoding() -> list[int]:
+        progress = house.job(job_id)["progress"] or {}
+        begun = progress.get("stage") == "encoding" and progress["current"]
+        return encoders(worker.pid) if begun else []
+
+    found: list[int] = wait_until(encoding, timeout=60)
+    return found
 
 
 def encoders(worker: int) -> list[int]:

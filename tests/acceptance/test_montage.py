@@ -13,9 +13,8 @@ import pytest
 from tests.acceptance import media
 from tests.acceptance.builders import CALLBACK_SECRET, System
 from tests.acceptance.inbox import Inbox
-from tests.acceptance.media import AUTHORIZED
+from tests.acceptance.media import AUTHORIZED, at_work, submitted
 from tests.acceptance.watching import watching
-from tests.conftest import Spawned
 
 pytestmark = pytest.mark.slow
 
@@ -62,13 +61,6 @@ def clips(house: System, tmp_path: Path, *, size: str = "320x240") -> list[str]:
         )
         for color in COLORS
     ]
-
-
-def submitted(house: System, type: str, payload: dict[str, Any], **more: Any) -> str:
-    answer = house.submit({"type": type, "payload": payload, **more})
-    assert answer.status_code == 202, answer.text
-    job_id: str = answer.json()["job_id"]
-    return job_id
 
 
 @pytest.mark.parametrize(("style", "every"), [("hectic", 1), ("lively", 2)])
@@ -123,6 +115,24 @@ def test_statuses_and_stages_are_broadcast_and_the_newest_montage_is_listed_firs
     assert [job["id"] for job in listed] == ids[::-1]
 
 
+def test_a_montage_past_its_retention_is_listed_no_more_and_stands_in_the_archive(
+    house: System, inbox: Inbox, tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
+    archive = {"HOOKLINE_ARCHIVE": str(tmp_path / "archive")}
+    house.worker(**archive, HOOKLINE_RETENTION="1s")
+    wanted = {"clips": clips(house, tmp_path)[:1], "music": music(house, tmp_path), "resolution": "160x120"}
+    job_id = submitted(house, "montage.run", wanted, callback_url=inbox.url("archived"))
+    told = inbox.once("archived", lambda: bool(inbox.posts("archived")), timeout=60).verified(CALLBACK_SECRET)
+    assert told["data"]["status"] == "finished"
+
+    def listed() -> list[Any]:
+        found = house.http.get("/jobs", params={"type": "montage.run"}, headers=AUTHORIZED)
+        return list(found.json()["items"])
+
+    wait_until(lambda: not listed(), timeout=30)
+    house.run("hookline", "archive", "read", said=job_id, **archive)
+
+
 def test_removed_words_are_neither_seen_nor_heard(house: System, tmp_path: Path) -> None:
     house.worker()
     tones = [word for tone in TONES for word in ("-f", "lavfi", "-i", f"sine=frequency={tone}:duration=0.5")]
@@ -147,17 +157,6 @@ def test_removed_words_are_neither_seen_nor_heard(house: System, tmp_path: Path)
         before, after = (media.loudness(one, tmp_path / "heard.wav", tone) for one in (talk, film))
         share = after / before
         assert share < 0.1 if place == 1 else share > 0.8, (tone, share)
-
-
-def at_work(house: System, worker: Spawned, job_id: str, wait_until: Callable[..., Any]) -> list[int]:
-    """The ffmpeg processes, once some frames are encoded."""
-
-    def encoding() -> list[int]:
-        progress = house.job(job_id)["progress"] or {}
-        return media.encoders(worker.pid) if progress.get("stage") == "encoding" else []
-
-    found: list[int] = wait_until(encoding, timeout=60)
-    return found
 
 
 def test_a_worker_is_killed_and_the_next_one_goes_on_with_the_same_plan(

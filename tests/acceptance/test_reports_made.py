@@ -1,4 +1,4 @@
-"""Reports as Make asks for them: five at once, ten more, and a Redis that is killed in the middle; none is dropped."""
+"""Reports as Make asks for them: five at once, ten more, a Redis that is killed in the middle, a Make that is full; none is dropped."""
 
 import time
 from collections import Counter
@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from infra.cli.background import serving
+from infra.cli.inbox import Arrived, verified
+from infra.cli.standins.make import Bundle, MakeStandIn
 from tests.acceptance.builders import API_KEY, CALLBACK_SECRET, Server, System
 from tests.acceptance.inbox import Inbox
 from tests.pdfs import assert_report_of_newtown
@@ -67,3 +70,34 @@ def test_no_report_is_dropped_though_redis_dies(
         report = house.http.get(link, headers={"Authorization": f"Bearer {API_KEY}"})
         (tmp_path / name).write_bytes(report.content)
         assert_report_of_newtown(tmp_path / name)
+
+
+@pytest.mark.slow
+def test_make_is_full_and_wants_a_pause_and_its_scenario_gets_every_link_once(
+    build: Callable[..., System], wait_until: Callable[..., Any], tmp_path: Path
+) -> None:
+    given: list[Bundle] = []
+    make = MakeStandIn(given.append, queue=2, rate=4, running=False)
+    house = build(
+        HOOKLINE_HANDLERS="handlers",
+        HOOKLINE_FILES=str(tmp_path / "files"),
+        HOOKLINE_CALLBACK_SCHEDULE=",".join(["1s"] * 30),
+    )
+    house.web()
+    house.worker()
+    with serving(make.app) as url:
+        asked = [{"type": "reports.agency", "payload": SUBURB, "callback_url": f"{url}/links"}] * 5
+        job_ids = [one["job_id"] for one in house.submit(asked).json()]
+        wait_until(lambda: {"400 Queue is full.", "429 Too many requests."} <= set(make.answers), timeout=60)
+        assert not given
+        make.work()
+        wait_until(lambda: all(house.has_told(job_id) for job_id in job_ids), timeout=60)
+
+    told = [verified([CALLBACK_SECRET], bundle.headers, bundle.body) for bundle in given]
+    reports = {
+        one.body["data"]["job_id"]: one.body["data"]["result"]["report"]
+        for one in told
+        if isinstance(one, Arrived)
+    }
+    assert (len(told), set(reports)) == (5, set(job_ids))
+    assert all(house.http.get(report["url"]).content.startswith(b"%PDF-") for report in reports.values())

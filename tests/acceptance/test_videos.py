@@ -9,8 +9,7 @@ import pytest
 from tests.acceptance import media
 from tests.acceptance.builders import CALLBACK_SECRET, System
 from tests.acceptance.inbox import Inbox
-from tests.acceptance.media import AUTHORIZED
-from tests.conftest import Spawned
+from tests.acceptance.media import AUTHORIZED, at_work
 
 pytestmark = pytest.mark.slow
 
@@ -53,27 +52,11 @@ def long_video(house: System, tmp_path: Path) -> dict[str, Any]:
 
 
 def submitted(house: System, payload: dict[str, Any], type: str = "videos.generate", **more: Any) -> str:
-    answer = house.submit({"type": type, "payload": payload, **more})
-    assert answer.status_code == 202, answer.text
-    job_id: str = answer.json()["job_id"]
-    return job_id
+    return media.submitted(house, type, payload, **more)
 
 
 def is_near(color: tuple[int, int, int], name: str) -> bool:
     return all(abs(one - other) < 30 for one, other in zip(color, COLORS[name], strict=True))
-
-
-def at_work(house: System, worker: Spawned, job_id: str, wait_until: Callable[..., Any]) -> list[int]:
-    """The ffmpeg processes, once frames of the video are being encoded."""
-
-    def encoding() -> list[int]:
-        progress = house.job(job_id)["progress"] or {}
-        return (
-            media.encoders(worker.pid) if progress.get("stage") == "encoding" and progress["current"] else []
-        )
-
-    found: list[int] = wait_until(encoding, timeout=60)
-    return found
 
 
 @pytest.mark.parametrize("transition", ["none", "fade", "slide"])

@@ -1,5 +1,7 @@
 """A playlist of songs whose words are made up here; one more has none, and is listed as failed."""
 
+from typing import Any
+
 from infra.cli.demos.stage import DemoError, Demonstration, Stage
 
 _MOODS = (
@@ -24,8 +26,8 @@ def songs(count: int) -> list[dict[str, str]]:
     made = []
     for number in range(count):
         title, verse = _MOODS[number % len(_MOODS)]
-        lines = [f"{verse}\nVerse {part} of a song that goes on and on" for part in range(1, 4)]
-        made.append({"title": f"{title} {number + 1}", "artist": "The Stand-ins", "lyrics": "\n".join(lines)})
+        lyrics = "\n\n".join([verse] * 3)
+        made.append({"title": f"{title} {number + 1}", "artist": "The Stand-ins", "lyrics": lyrics})
     return made
 
 
@@ -36,13 +38,21 @@ def _play(stage: Stage) -> None:
     }
     result = stage.run("playlists.analyze", playlist, tag="demo").result
     for song in result["songs"]:
-        feeling, themes = song["sentiment"]["score"], ", ".join(song["themes"][:3])
-        stage.say(f"  {song['title']:<18} {feeling:+.2f}  {song['language']}  {themes}")
+        feeling, phrases = song["sentiment"]["score"], ", ".join(song["key_phrases"][:3])
+        stage.say(f"  {song['title']:<18} {feeling:+.2f}  {song['language']}  {phrases}")
     for failed in result["failed"]:
         stage.say(f"  {failed['title']:<18} failed: {failed['error']}")
-    stage.say(f"  profile: {result['profile']}")
+    for name, told in result["profile"].items():
+        stage.say(f"  {name.replace('_', ' ')}: {_in_words(told)}")
     if len(result["songs"]) != _SONGS or [one["title"] for one in result["failed"]] != ["Silence"]:
         raise DemoError("not every song is where it belongs")
+
+
+def _in_words(told: Any) -> str:
+    """A part of the profile: a number, names with their numbers, or a list of such."""
+    if isinstance(told, dict):
+        return ", ".join(f"{name} {value}" for name, value in told.items())
+    return "; ".join(map(_in_words, told)) or "none" if isinstance(told, list) else str(told)
 
 
 DEMO = Demonstration(

@@ -1,4 +1,4 @@
-"""A report on the agencies of a suburb and one on its agents, of made-up sales, by way of a Dropbox that is a stand-in."""
+"""A report on the agencies of a suburb and one on its agents, of made-up sales, by way of Dropbox to Make; both are stand-ins."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from infra.cli.background import serving
 from infra.cli.demos.stage import DemoError, Demonstration, Stage
 from infra.cli.standins import dropbox
+from infra.cli.standins.make import MakeStandIn
 
 _SUBURB = {"suburb": "Newtown", "state": "NSW"}
 
@@ -22,13 +23,16 @@ def _variables(stack: ExitStack) -> Mapping[str, str]:
 
 
 def _play(stage: Stage) -> None:
-    for type_ in ("reports.agency", "reports.agents"):
-        result = stage.run(type_, _SUBURB, tag="demo").result
-        stage.say(
-            f"  {result['place']}: {result['sales']} sales by {result['rows']}; made up: {result['made_up']}"
-        )
-        if not stage.keep(result["report"]).read_bytes().startswith(b"%PDF-"):
-            raise DemoError("the report is no PDF")
+    make = MakeStandIn(lambda bundle: stage.hear(bundle.headers, bundle.body))
+    with serving(make.app) as url:
+        for type_ in ("reports.agency", "reports.agents"):
+            result = stage.run(type_, _SUBURB, tag="demo", callback_url=f"{url}/reports").result
+            stage.say(f"  Make answered {make.answers[-1]!r}, and gave it to its scenario")
+            stage.say(
+                f"  {result['place']}: {result['sales']} sales by {result['rows']}; made up: {result['made_up']}"
+            )
+            if not stage.keep(result["report"]).read_bytes().startswith(b"%PDF-"):
+                raise DemoError("the report is no PDF")
 
 
 DEMO = Demonstration(extra="reports", variables=_variables, play=_play)

@@ -20,7 +20,7 @@ from rich.console import Console
 from infra.cli.background import serving
 from infra.cli.children import Children
 from infra.cli.dev_state import dev_environment
-from infra.cli.inbox import PATH, Arrived, create_inbox
+from infra.cli.inbox import PATH, Arrived, create_inbox, verified
 from infra.cli.listening import listen, port_of
 from infra.client import Client, Job, Update
 from infra.embedded import EmbeddedServer
@@ -88,13 +88,23 @@ class Stage:
         """A line."""
         self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    def run(self, type: str, payload: Any, *, tag: str | None = None) -> Job:  # noqa: A002 - the contract's word
+    def run(
+        self,
+        type: str,  # noqa: A002 - the contract's word
+        payload: Any,
+        *,
+        tag: str | None = None,
+        callback_url: str | None = None,
+    ) -> Job:
         """Submit a job, show how it gets on, and return it once its callback is here.
+
+        Args:
+            callback_url: of a receiver that passes on to `hear` what comes; None: the stage's own.
 
         Raises:
             DemoError: it did not finish, or the callback did not come.
         """
-        receipt = self.client.submit(type, payload, callback_url=self.callback_url, tag=tag)
+        receipt = self.client.submit(type, payload, callback_url=callback_url or self.callback_url, tag=tag)
         self.say(f"→ POST {self.web}/jobs  {type}")
         return self.follow(receipt.job_id)
 
@@ -130,6 +140,11 @@ class Stage:
             f"✓ artifact {path}  {artifact['size']:,} bytes, {artifact['content_type']}, its sha256 is right"
         )
         return path
+
+    def hear(self, headers: Mapping[str, str], body: bytes) -> None:
+        """A callback came to a receiver of the demo's own. Its names of headers are in lower case."""
+        secrets = Settings.load(self.variables).callback_secrets or ()
+        self._arrivals.put(verified(secrets, headers, body))
 
     def _hear_of(self, job_id: str) -> None:
         while True:

@@ -206,7 +206,9 @@ def length_of(content: bytes, path: Path) -> float:
     return found.seconds or 0
 
 
-@pytest.mark.parametrize("style", list(PRESETS))
+@pytest.mark.parametrize(
+    "style", ["calm", *(pytest.param(style, marks=pytest.mark.slow) for style in ("lively", "hectic"))]
+)
 def test_a_preview_is_cut_on_the_beat_and_finalized_with_the_same_cuts(
     files: dict[str, bytes], tmp_path: Path, style: Style
 ) -> None:

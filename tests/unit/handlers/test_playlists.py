@@ -1,10 +1,11 @@
 """Playlists: songs in jobs of their own, failures listed, what is known not done again, a letter when it took long."""
 
 import asyncio
+import socket
 from datetime import timedelta
-from email.message import EmailMessage
 from typing import Any
 
+import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP
 from hypothesis import given
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from handlers import playlists
 from handlers.playlists import mail, profile, progress, song
 from handlers.services import JobState
-from handlers.testing import START, run
+from handlers.testing import START, Attempt, run
 from infra.clock import ManualClock
-from infra.ledger.records import Failed, Progress, Waiting
+from infra.ledger.records import Failed, Progress, Retried, Waiting
 
 HAPPY = "I love this wonderful sunny day\nWe dance and laugh and everything is great\n" * 3
 SAD = "I hate this terrible cruel night\nThe killing pain, the awful tears, you died\n" * 3
@@ -155,7 +156,7 @@ def test_a_batch_has_one_progress_for_all_songs() -> None:
     assert first.progress == [
         Progress(current=0, total=5, message="0 of 5 songs", stage="playlists", item=None)
     ]
-    second = first.with_results({"songs": []})
+    second = first.with_results({"songs": [], "failed": [], "profile": {"songs": 2}})
     assert [(one.current, one.total, one.message) for one in second.progress] == [(2, 5, "2 of 5 songs")]
     done = second.with_results(ValueError("no"))
     assert [(one.current, one.total, one.message) for one in done.progress] == [(5, 5, "5 of 5 songs")]
@@ -163,6 +164,8 @@ def test_a_batch_has_one_progress_for_all_songs() -> None:
         ("One", "finished", None),
         ("Two", "failed", "no"),
     ]
+    assert [one["profile"] for one in done.result["playlists"]] == [{"songs": 2}, None]
+    assert not any("songs" in one for one in done.result["playlists"]), "each has its own in its own result"
 
 
 def test_the_songs_of_a_batch_say_which_batch_it_is() -> None:
@@ -245,6 +248,13 @@ def test_songs_are_told_apart() -> None:
     assert german["language"] == "de"
 
 
+def test_a_phrase_does_not_go_on_in_the_next_line() -> None:
+    found = song.analysed("Heavy rain\nGolden windows\n" * 4)
+    assert found["key_phrases"][:2] == ["heavy rain", "golden windows"]
+    assert not {"rain golden", "windows heavy"} & set(found["key_phrases"])
+    assert set(found["themes"]) == {"heavy", "rain", "golden", "windows"}
+
+
 def test_explicit_words_are_whole_words() -> None:
     assert song.analysed("What the fuck\nthe class passed the cocktail")["explicit"] == ["fuck"]
 
@@ -259,23 +269,37 @@ def test_the_profile_finds_the_song_that_is_unlike_the_others() -> None:
     assert profile.outliers([analysed("a", 1), analysed("b", -1)]) == []
 
 
-RESULT = {"playlist": "Mix", "songs": [1, 2], "failed": [{"title": "Song 3", "error": "no lyrics"}]}
+def letter(**more: Any) -> dict[str, Any]:
+    told = {"to": "ada@example.com", "playlist": "Mix", "songs": 2, "failed": [], "seconds": 180.0}
+    return told | more
 
 
 def test_the_letter_says_what_was_done_and_what_was_not() -> None:
-    letter = mail.message("ada@example.com", RESULT, took=timedelta(minutes=3), sender="h@example.com")
-    assert letter["Subject"] == "Mix: 2 songs analysed"
-    assert "Song 3: no lyrics" in letter.get_content()
-    assert "3 min" in letter.get_content()
+    told = msgspec.convert(
+        letter(failed=[{"index": 2, "title": "Song 3", "error": "no lyrics"}]), mail.Letter
+    )
+    made = mail.message(told, sender="h@example.com")
+    assert made["Subject"] == "Mix: 2 songs analysed"
+    assert "Song 3: no lyrics" in made.get_content()
+    assert "3 min" in made.get_content()
 
 
-@pytest.mark.parametrize("address", ["a@b\nBcc: all@example.com", "\r\n"])
-def test_an_address_can_add_no_header(address: str) -> None:
-    with pytest.raises(Exception, match="no address"):
-        mail.message(address, RESULT, took=timedelta(1), sender="h@example.com")
+@pytest.mark.parametrize("address", ["a@b\nBcc: all@example.com", "\r\n", "a@b\n", "ada"])
+def test_an_address_that_is_none_is_refused_before_the_songs(address: str) -> None:
+    refused = run(playlists.analyze, {"name": "Mix", "songs": songs(1), "notify": address})
+    assert isinstance(refused.outcome, Failed)
+    assert "`$.notify`" in refused.outcome.error.message
+    assert not refused.enqueued
 
 
-def test_the_letter_arrives() -> None:
+def test_a_name_adds_no_header() -> None:
+    told = msgspec.convert(letter(playlist="Mix\nBcc: all@example.com"), mail.Letter)
+    assert (
+        mail.message(told, sender="h@example.com")["Subject"] == "Mix Bcc: all@example.com: 2 songs analysed"
+    )
+
+
+def test_the_letter_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     class Inbox:
         letters: list[Any] = []  # noqa: RUF012
 
@@ -283,34 +307,41 @@ def test_the_letter_arrives() -> None:
             self.letters.append(envelope)
             return "250 kept"
 
-    async def deliver(inbox: Inbox) -> dict[str, str]:
+    async def deliver(inbox: Inbox) -> Attempt:
         server = await asyncio.get_running_loop().create_server(lambda: SMTP(inbox), "127.0.0.1", 0)
         async with server:
-            port = server.sockets[0].getsockname()[1]
-            letter = mail.message("ada@example.com", RESULT, took=timedelta(1), sender="h@example.com")
-            return await mail.send(f"smtp://127.0.0.1:{port}", letter)
+            monkeypatch.setenv("HOOKLINE_SMTP_URL", f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            return await asyncio.to_thread(run, mail.letter, letter())
 
     inbox = Inbox()
-    assert asyncio.run(deliver(inbox)) == {"to": "ada@example.com"}
+    assert asyncio.run(deliver(inbox)).result == {"to": "ada@example.com"}
     assert inbox.letters[0].rcpt_tos == ["ada@example.com"]
     assert b"2 songs analysed" in inbox.letters[0].content
 
 
+def test_a_letter_that_nobody_takes_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HOOKLINE_SMTP_URL", f"smtp://127.0.0.1:{nobody.getsockname()[1]}")
+        assert isinstance(run(mail.letter, letter()).outcome, Retried)
+
+
 def test_only_what_took_long_is_written_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[str] = []
-
-    async def send(url: str, letter: EmailMessage) -> dict[str, str]:
-        sent.append(url)
-        return {"to": letter["To"]}
-
-    monkeypatch.setattr(mail, "send", send)
     monkeypatch.setenv("HOOKLINE_SMTP_URL", "smtp://mail")
     payload = {"name": "Mix", "songs": songs(1), "notify": "ada@example.com"}
     quick = run(playlists.analyze, payload).with_results(analysed("Song 1"))
-    assert quick.result["playlist"] == "Mix"
-    assert not sent
+    assert (quick.result["playlist"], quick.enqueued) == ("Mix", [])
     clock = ManualClock(START)
     waits = run(playlists.analyze, payload, clock=clock)
     clock.advance(timedelta(minutes=2))
-    assert waits.with_results(analysed("Song 1")).result["playlist"] == "Mix"
-    assert sent == ["smtp://mail"]
+    slow = waits.with_results(analysed("Song 1"))
+    assert slow.result["playlist"] == "Mix"
+    (made,) = slow.enqueued
+    assert (made.type, made.payload) == ("playlists.letter", letter(songs=1, seconds=120.0))
+
+
+@pytest.mark.parametrize("where", ["file_1", "http://a.example/songs.json"])
+def test_songs_that_are_not_where_they_should_be_are_named(where: str) -> None:
+    refused = run(playlists.analyze, {"name": "Mix", "songs": where})
+    assert isinstance(refused.outcome, Failed)
+    assert refused.outcome.error.message.startswith(f"songs ({where}): ")

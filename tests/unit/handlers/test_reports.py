@@ -18,7 +18,7 @@ from handlers.reports.figures import FiguresUnusable, SalesFile, by_agency, by_a
 from handlers.testing import Attempt, run
 from infra.cli.standins.dropbox import APP_KEY, APP_SECRET, REFRESH_TOKEN, DropboxStandIn, Trouble
 from infra.ledger.records import Failed, Retried
-from tests.pdfs import pages_of
+from tests.pdfs import drawings_of, pages_of
 
 HEADER = "sold_on,suburb,state,agency,agent,kind,price,days_on_market\n"
 SALES = HEADER + (
@@ -84,6 +84,11 @@ def test_a_report_has_a_cover_contents_figures_and_numbered_pages(sales: Path, t
     assert "2 / 6" in pages[1] or "2/6" in pages[1].replace(" ", "")
     assert all(cell in pages[4] for cell in ("Corner", "Hill", "50.0%", "$750,000"))
     assert b"/Subtype /Image" not in made, "the charts are drawn, not pasted"
+    bars, (_, lines) = drawings_of(made)[2], drawings_of(made)[3]
+    assert bars == (len(rows), 0)
+    assert lines == 5 + len(rows) * (len(rows[0].months) - 1), (
+        "a grid, and a line from month to month for each"
+    )
 
 
 def test_names_that_the_fonts_lack_do_no_harm(sales: Path) -> None:

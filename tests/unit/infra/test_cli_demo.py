@@ -13,7 +13,7 @@ def test_what_has_to_be_installed_first_is_said_in_one_line(monkeypatch: pytest.
     said = CliRunner().invoke(command, ["reports"])
     assert (said.exit_code, said.output) == (
         1,
-        "Error: reports needs more: pip install 'hookline[reports]'\n",
+        "Error: reports needs more: pip install '.[reports]'\n",
     )
 
 
