@@ -3,15 +3,16 @@
 Timed at the receiver, from the first callback to the last. Hookline's wait in the outbox when its worker starts, and every
 one is recorded as delivered; the bare loop signs and posts the same and records nothing.
 
-``python -m benchmarks.callbacks COUNT`` measures what a dead receiver costs a live one: so many callbacks to each, those to
-the dead one first, and a dead one that takes connections and never answers.
+What a dead receiver costs a live one: callbacks to each, those to the dead one first, and a dead one that takes connections
+and never answers.
 """
 
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from benchmarks.contenders import HOOKLINE
 from benchmarks.marks import Marks
@@ -48,21 +49,16 @@ def bare_loop(count: int) -> float:
         return _rate(marks, count)
 
 
-def last_seconds(count: int, *, dead: int) -> float:
-    """Until 99 of 100 callbacks have come, in seconds from the worker's start, behind so many to a dead receiver."""
-    with (
-        _receiving() as (place, url, marks, env),
-        socket.create_server(("127.0.0.1", 0), backlog=1024) as silent,
-    ):
+def wait_p99(count: int, *, dead: int) -> float:
+    """How long 99 of 100 callbacks wait, in seconds from the first POST to anybody, behind so many to a dead receiver."""
+    with _receiving() as (place, url, marks, env), _silent() as (nowhere, called):
         if dead:
-            nowhere = f"http://127.0.0.1:{silent.getsockname()[1]}/callback"
             place.run([*HOOKLINE.sender(), "fill", str(dead), "0", nowhere], env=env)
         place.run([*HOOKLINE.sender(), "fill", str(count), "0", url], env=env)
-        begun = time.monotonic()
         with place.running(HOOKLINE.worker("noop"), env=env, core=SERVER_CORE) as worker:
             until(lambda: marks.count >= count, watched=[worker], patience=_patience(count))
         moments = sorted(moment for _, moment in marks.read()[:count])
-        return moments[int(0.99 * count)] - begun
+        return moments[int(0.99 * count)] - min([moments[0], *called])
 
 
 @contextmanager
@@ -80,6 +76,28 @@ def _receiving() -> Iterator[tuple[Workshop, str, Marks, dict[str, str]]]:
         unpin()
 
 
+@contextmanager
+def _silent() -> Iterator[tuple[str, list[float]]]:
+    """The URL of a receiver that takes connections and never answers, and when the first came."""
+    called: list[float] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+
+        def take() -> None:
+            with suppress(OSError), server.accept()[0]:
+                called.append(time.monotonic())
+                ended.wait()
+
+        ended = threading.Event()
+        waiting = threading.Thread(target=take)
+        waiting.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/callback", called
+        finally:
+            ended.set()
+            server.shutdown(socket.SHUT_RDWR)
+            waiting.join()
+
+
 def _patience(count: int) -> float:
     return _STARTING_SECONDS + count / _SLOWEST_RATE
 
@@ -87,9 +105,3 @@ def _patience(count: int) -> float:
 def _rate(marks: Marks, count: int) -> float:
     moments = sorted(moment for _, moment in marks.read()[:count])
     return (count - 1) / (moments[-1] - moments[0])
-
-
-if __name__ == "__main__":
-    for _ in range(3):
-        alone, beside = (last_seconds(int(sys.argv[1]), dead=dead) for dead in (0, int(sys.argv[1])))
-        print(f"alone {alone:.2f} s, beside a dead one {beside:.2f} s: {beside / alone:.2f} x")

@@ -99,6 +99,7 @@ def filled(contender: Contender, *, finished: int, scheduled: int) -> Iterator[W
     with workshop() as place:
         command = [*contender.sender(), "fill", str(finished), str(scheduled)]
         place.run(command, env=place.environment())
+        place.rewrite()
         yield place
 
 

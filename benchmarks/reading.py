@@ -90,6 +90,7 @@ def bare(place: Workshop, seconds: int) -> float:
 def stocked(events: int) -> Iterator[Workshop]:
     """A server with so many events of many sources and types (`benchmarks.stock`)."""
     with workshop() as place:
+        place.redis.config_set("auto-aof-rewrite-percentage", 0)  # all of it again, each time it has doubled
         words = [sys.executable, "-m", "benchmarks.stock", str(events)]
         place.run(words, env=place.environment(HOOKLINE_QUEUES="high,default,low"))
         yield place

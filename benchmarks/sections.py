@@ -30,6 +30,7 @@ class Sizes:
         seconds: of a closed or open loop.
         delays: single jobs whose delay is taken.
         callbacks: sent in one run.
+        behind: callbacks to a live receiver, and as many before them to a dead one.
         finished, scheduled: what a filled server holds.
         events: what a server holds beside which webhooks come in, each with its deduplication id.
         connections: that do nothing.
@@ -43,6 +44,7 @@ class Sizes:
     seconds: int = 2
     delays: int = 50
     callbacks: int = 1_000
+    behind: int = 5_000
     finished: int = 20_000
     scheduled: int = 2_000
     events: int = 20_000
@@ -89,21 +91,8 @@ class Bench:
         return _together(self._closed(), self._open(), self._beside(), self._crowded())
 
     def callbacks_a_second(self) -> tuple[list[Table], Any]:
-        """Callbacks a second."""
-        count = self.sizes.callbacks
-        rounds = self._rounds(
-            {
-                "Hookline": partial(callbacks.hookline, count),
-                "bare httpx loop": partial(callbacks.bare_loop, count),
-            }
-        )
-        rows = [
-            [name, _number(_median(rate for rate in runs if rate)), _ratio(rounds, name, lambda rate: rate)]
-            for name, runs in rounds.items()
-        ]
-        reach = "≥ 5 x the bare loop"
-        table = Table(f"{count:,} callbacks, one process", ("", "callbacks/s", "Hookline is"), rows, reach)
-        return [table], rounds
+        """Callbacks a second, and what a dead receiver costs a live one."""
+        return _together(self._sent(), self._behind_a_dead_one())
 
     def delays(self) -> tuple[list[Table], Any]:
         """Delays on an idle machine."""
@@ -154,6 +143,40 @@ class Bench:
     def reads(self) -> tuple[list[Table], Any]:
         """What is read."""
         return _together(self._one_job(), self._pages())
+
+    # -- callbacks -------------------------------------------------------------------------------------------------
+
+    def _sent(self) -> tuple[list[Table], Any]:
+        count = self.sizes.callbacks
+        rounds = self._rounds(
+            {
+                "Hookline": partial(callbacks.hookline, count),
+                "bare httpx loop": partial(callbacks.bare_loop, count),
+            }
+        )
+        rows = [
+            [name, _number(_median(rate for rate in runs if rate)), _ratio(rounds, name, lambda rate: rate)]
+            for name, runs in rounds.items()
+        ]
+        reach = "≥ 5 x the bare loop"
+        table = Table(f"{count:,} callbacks, one process", ("", "callbacks/s", "Hookline is"), rows, reach)
+        return [table], rounds
+
+    def _behind_a_dead_one(self) -> tuple[list[Table], Any]:
+        count = self.sizes.behind
+        rounds = self._rounds(
+            {
+                "alone": partial(callbacks.wait_p99, count, dead=0),
+                "behind as many to a dead one": partial(callbacks.wait_p99, count, dead=count),
+            }
+        )
+        alone, behind = (_median(wait for wait in runs if wait) for runs in rounds.values())
+        rows = [
+            ["alone", _decimal(alone), ""],
+            ["behind as many to a dead one", _decimal(behind), _times(behind, alone)],
+        ]
+        table = Table(f"{count:,} callbacks to a live receiver", ("", "p99 s", "of alone"), rows, "≤ 1.5 x")
+        return [table], rounds
 
     # -- engine ----------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,18 @@ class ApiKey:
     scopes: frozenset[Scope] = frozenset(SCOPES)
 
 
+@dataclass(frozen=True, slots=True)
+class KeySecret:
+    """One secret that signs the callbacks of an API key's jobs.
+
+    Args:
+        key: the key's name.
+    """
+
+    key: str
+    secret: str = field(repr=False)
+
+
 def text(value: str) -> str:
     """As it is."""
     return value
@@ -149,6 +161,18 @@ def api_keys(value: str) -> tuple[ApiKey, ...]:
             raise ValueError("needs name:key or name:key:read+submit+operate entries")
         keys.append(ApiKey(name, key, granted))
     return tuple(keys)
+
+
+def key_secrets(value: str) -> tuple[KeySecret, ...]:
+    """``name:whsec_…`` entries; a name may have several, the newest first.
+
+    >>> [entry.key for entry in key_secrets("crm:whsec_bmV3,crm:whsec_b2xk,billing:whsec_Yg==")]
+    ['crm', 'crm', 'billing']
+    """
+    entries = [entry.partition(":") for entry in optional_list(value)]
+    if not all(name and secret for name, _, secret in entries):
+        raise ValueError("needs name:whsec_… entries")
+    return tuple(KeySecret(name, secret) for name, _, secret in entries)
 
 
 @dataclass(frozen=True, slots=True)

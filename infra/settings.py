@@ -217,6 +217,13 @@ class Settings:
         "whsec_…, comma-separated: every one signs, newest first; made in dev",
         secret=True,
     )
+    api_key_callback_secrets: tuple[values.KeySecret, ...] = setting(
+        "HOOKLINE_API_KEY_CALLBACK_SECRETS",
+        values.key_secrets,
+        "",
+        "name:whsec_…, comma-separated: callbacks of jobs that came with the API key of that name are signed with these instead, newest first; the same for web and worker",
+        secret=True,
+    )
     callback_private_keys: tuple[str, ...] = setting(
         "HOOKLINE_CALLBACK_PRIVATE_KEY",
         values.optional_list,

@@ -71,6 +71,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
         now: datetime,
         *,
         accepted_by: str | None = None,
+        secret_of: str | None = None,
         parent: str | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
         client: str | None = None,
@@ -80,6 +81,7 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
         Args:
             entry: what live workers say of such jobs.
             accepted_by: the name of the API key.
+            secret_of: the same, where it has secrets of its own to sign callbacks with.
             parent: the id of the job that asked for it.
             headers: what its event keeps of those that it came with.
             client: the address that asked for it.
@@ -102,7 +104,9 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
             ordering_key=self.ordering_key or ordering_key_of(entry, Document(headers={}, body=body)),
             callback_url=self.callback_url,
             callback_options=CallbackOptions(
-                format=self.callback_format, progress="progress" in self.callback_events
+                format=self.callback_format,
+                progress="progress" in self.callback_events,
+                secret_of=secret_of,
             ),
             metadata=self.metadata,
             tag=self.tag,

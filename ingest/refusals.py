@@ -1,7 +1,7 @@
 """Samples of refused requests: what `ingest.diagnose` works on. The 401 never waits for one.
 
-One request a second of a process is kept, at the most, with 20 of a source for an hour; it is sealed under
-``HOOKLINE_SECRET_KEY``, and secrets are taken out of it first (`ingest.masks`).
+Of a source, a process keeps 20 requests at once, and after that one a second, at the most; the newest 20 stay for an hour. They are
+sealed under ``HOOKLINE_SECRET_KEY``, and secrets are taken out of them first (`ingest.masks`).
 """
 
 import asyncio
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 LARGEST: Final = 16 * 1024  # bytes of a sample; of a larger request the body is not kept
 _LARGEST_HEADERS: Final = 8 * 1024
+_AT_ONCE: Final = 20
+_MOST_UNDER_WAY: Final = 40  # of all sources
 _APART: Final = timedelta(seconds=1)
 
 
@@ -70,23 +72,27 @@ class RefusedRequests:
         self._secret_keys = settings.secret_keys or ()
         self._masks = Masks(_secrets(sources, settings), self._secret_keys)
         self._clock = clock
-        self._next_at: datetime | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._whole_again: dict[str, datetime] = {}  # a source's allowance
+        self._keeping: set[asyncio.Task[None]] = set()
 
     def note(self, source: Source, request: SignedRequest, problem: Problem) -> None:
         """Keep a request that was refused, later, if it is its turn."""
-        now = self._clock.now()
-        if problem.kind is not SIGNATURE_INVALID or (self._next_at is not None and now < self._next_at):
+        if problem.kind is not SIGNATURE_INVALID or len(self._keeping) == _MOST_UNDER_WAY:
             return
-        if self._keeping is None or self._keeping.done():
-            self._next_at = now + _APART
-            because = str(problem.__cause__ or problem)
-            self._keeping = asyncio.create_task(self._keep(source.name, request, because, now))
+        now = self._clock.now()
+        whole = max(self._whole_again.get(source.name, now), now) + _APART
+        if whole - now > _AT_ONCE * _APART:
+            return
+        self._whole_again[source.name] = whole
+        because = str(problem.__cause__ or problem)
+        keeping = asyncio.create_task(self._keep(source.name, request, because, now))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
 
     async def stop(self) -> None:
-        """Wait for the last one."""
-        if self._keeping is not None:
-            await asyncio.wait({self._keeping})
+        """Wait for those that are being kept."""
+        if self._keeping:
+            await asyncio.wait(self._keeping)
 
     async def of(self, source: str) -> list[Sample]:
         """The samples of a source, newest first. What nobody of us kept is left out.
@@ -95,7 +101,7 @@ class RefusedRequests:
             LedgerError: Redis did not answer.
         """
         found = [self._opened(kept) for kept in await self._refusals.newest(source)]
-        return [sample for sample in found if sample is not None]
+        return sorted((sample for sample in found if sample is not None), key=_moment, reverse=True)
 
     async def _keep(self, source: str, request: SignedRequest, because: str, now: datetime) -> None:
         sealed = await asyncio.to_thread(self._sealed, request, because, now)
@@ -149,6 +155,10 @@ class RefusedRequests:
         )
 
 
+def _moment(sample: Sample) -> datetime:
+    return sample.received_at
+
+
 def _secrets(sources: Sources, settings: Settings) -> Sequence[bytes]:
     """All that must not be read in Redis."""
     found = [secret for source in sources for secret in source.secrets]
@@ -156,6 +166,7 @@ def _secrets(sources: Sources, settings: Settings) -> Sequence[bytes]:
     texts += [
         *(settings.secret_keys or ()),
         *(settings.callback_secrets or ()),
+        *(entry.secret for entry in settings.api_key_callback_secrets),
         *settings.callback_private_keys,
     ]
     texts += [*(key.key for key in settings.api_keys), settings.fireflies_api_key or ""]

@@ -132,6 +132,11 @@ class Sources:
         """The names of those that refuse everything, for want of a secret."""
         return tuple(source.name for source in self if source.scheme.needs_secret and not source.secrets)
 
+    @property
+    def callback_secrets(self) -> Mapping[str, tuple[str, ...]]:
+        """The secrets of those that have their own to sign callbacks with, by name."""
+        return {source.name: source.callback_secrets for source in self if source.callback_secrets}
+
     def outlasting(self, window: timedelta) -> tuple[str, ...]:
         """The names of those that take a signature for longer than its id is remembered: an old request is new again.
 

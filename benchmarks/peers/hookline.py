@@ -17,6 +17,7 @@ from handlers import Context, handler
 from infra.clock import SystemClock
 from infra.ids import EVENT, JOB, new_suffix
 from infra.ledger import Ledger
+from infra.ledger.events import Events
 from infra.ledger.records import Arrival, Finished, Settlement
 from infra.redis_client import connect
 from infra.settings import Settings
@@ -26,6 +27,7 @@ _BATCH = 100
 _QUEUES = ("default",)
 _FILLER = "filler"
 _ledgers: list[Ledger] = []
+_doors: list[Events] = []
 
 
 @handler(SOURCE, "noop")
@@ -67,7 +69,10 @@ def arrival(kind: str, number: int, **more: Any) -> Arrival:
 
 
 async def enqueue(kind: str, numbers: Sequence[int]) -> None:
-    await ledger().events.accept([arrival(kind, number) for number in numbers])
+    """Over a connection of its own, as the web process does."""
+    if not _doors:
+        _doors.append(ledger().events.dedicated())
+    await _doors[0].accept([arrival(kind, number) for number in numbers])
 
 
 async def sweep() -> None:

@@ -1,19 +1,18 @@
 """``hookline callbacks``: look at callbacks, and make them again."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 
-from infra.cli.looking import BY, NotFound, listing, look, wanted
+from infra.cli.looking import BY, NotFound, listing, look, narrowing, wanted
 from infra.cli.receiver_check import check_receiver
 from infra.cli.tables import counted, print_facts, print_json, print_table, relative
 from infra.ledger import Ledger
 from infra.ledger.lists import Page, Place, gather
+from infra.ledger.pausing import RATE
 from infra.ledger.records import CallbackRecord, CallbackStatus, JobRecord
-
-_AGAIN = click.Choice([status.value for status in CallbackStatus if status is not CallbackStatus.PENDING])
+from infra.ledger.selections import MOST, MOST_PAGES
 
 
 @click.group(name="callbacks")
@@ -66,45 +65,34 @@ def show_callback(callback_id: str, as_json: bool) -> None:
 
 @command.command(name="redeliver")
 @click.argument("callback_id", metavar="ID", required=False)
-@click.option("--status", type=_AGAIN, help="All of these.")
-@click.option("--source", help="Of them, those of this source.")
+@narrowing(status for status in CallbackStatus if status is not CallbackStatus.PENDING)
 @click.option("--dry-run", is_flag=True, help="Only count them.")
-@click.option("--rate", default=20, show_default=True, type=click.IntRange(1, 1000), help="So many a second.")
-def redeliver_callbacks(
-    callback_id: str | None, status: str | None, source: str | None, dry_run: bool, rate: int
-) -> None:
+@click.option(
+    "--rate", default=RATE, show_default=True, type=click.IntRange(1, 1000), help="So many a second."
+)
+def redeliver_callbacks(callback_id: str | None, dry_run: bool, rate: int, **words: str | None) -> None:
     """Make a callback again, at once, with its old webhook-id; or, by --status, many."""
-    if (callback_id is None) == (status is None):
+    if (callback_id is None) == (words["status"] is None):
         raise click.UsageError("Name a callback, or say which by --status.")
     if callback_id is not None:
-        if source is not None or dry_run:
-            raise click.UsageError("--source and --dry-run go with --status.")
+        if dry_run or any(words.values()):
+            raise click.UsageError("What narrows, and --dry-run, go with --status.")
         _redeliver_one(callback_id)
         return
 
-    ids = look(lambda ledger: _ids(ledger, status=status, source=source))
-    click.echo(f"{counted(len(ids), 'callback')} to redeliver")
-    if dry_run or not ids:
-        return
-    again = look(lambda ledger: _redeliver(ledger, ids, rate=rate))
-    click.echo(f"{counted(again, 'callback')} redelivered")
+    filter_ = wanted(CallbackStatus, **words)
 
+    async def redeliver(ledger: Ledger) -> None:
+        found = await gather(ledger.lists.callbacks, filter_, MOST, pages=MOST_PAGES)
+        more = "" if found.next is None else "; there may be more, so ask again then"
+        click.echo(f"{counted(len(found.items), 'callback')} to redeliver{more}")
+        if not dry_run and found.items:
+            await ledger.desk.note(by=BY, act="redeliver callbacks", on=filter_.source or "", client="")
+            every = timedelta(seconds=1) / rate
+            again = sum(await ledger.callbacks.redeliver(found.items[::-1], every=every, by=BY))
+            click.echo(f"{counted(again, 'callback')} redelivered")
 
-async def _ids(ledger: Ledger, *, status: str | None, source: str | None) -> list[str]:
-    page = await gather(ledger.lists.callbacks, wanted(CallbackStatus, status=status, source=source))
-    return [callback.id for callback, _ in _called(page.items)]
-
-
-async def _redeliver(ledger: Ledger, ids: Sequence[str], *, rate: int) -> int:
-    """Make them again, the oldest first. Returns how many are pending now."""
-    again = 0
-    oldest_first = list(reversed(ids))
-    for first in range(0, len(oldest_first), rate):
-        if first:
-            await asyncio.sleep(1)
-        jobs = await ledger.reading.called(oldest_first[first : first + rate])
-        again += sum(await ledger.callbacks.redeliver([job for job in jobs if job is not None], by=BY))
-    return again
+    look(redeliver)
 
 
 def _redeliver_one(callback_id: str) -> None:

@@ -64,9 +64,11 @@ def _run(console: Console, stack: ExitStack, *, with_demo: bool, reload: bool) -
     environ["PORT"] = str(_free_port(settings.port, chosen="PORT" in given))
     web = environ.setdefault("HOOKLINE_PUBLIC_URL", f"http://127.0.0.1:{environ['PORT']}")
 
-    inbox = stack.enter_context(
-        serving(create_inbox(settings.callback_secrets or (), lambda what: _show(console, what)))
-    )
+    known = [
+        *(settings.callback_secrets or ()),
+        *(entry.secret for entry in settings.api_key_callback_secrets),
+    ]
+    inbox = stack.enter_context(serving(create_inbox(known, lambda what: _show(console, what))))
     environ.setdefault("SOURCE_FIREFLIES_CALLBACK_URL", inbox + PATH)
     meeting_id = None
     if settings.fireflies_api_key is None:

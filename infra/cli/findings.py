@@ -1,6 +1,6 @@
 """What `hookline doctor` finds in the settings and the sources' table: pure functions, as the rules of `infra.findings` are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from infra.cli.dev_state import secret_variable
@@ -8,7 +8,7 @@ from infra.findings import Finding, Seen
 from infra.findings.finding import error, warning
 from infra.findings.work import serve
 from infra.settings import Settings, SettingsError
-from infra.signatures import SchemeError, callback_keys_of, whsec_key
+from infra.signatures import SchemeError, callback_keys_of, secrets_by_key, whsec_key
 from ingest.sources import Sources
 
 _SHORTEST_KEY: Final = 16  # characters, or bytes
@@ -19,7 +19,7 @@ _FREE_SHARE: Final = 0.05
 
 def of_settings(settings: Settings, sources: Sources) -> Iterator[Finding]:
     """Secrets that are missing or weak, links that lead nowhere."""
-    if settings.redis_url is None:
+    if settings.redis_url is None and not settings.shards:
         yield error(
             "redis-url", "REDIS_URL is not set", why="there is nowhere to keep events",
             cure="point it at Redis ≥ 7.0 or Valkey ≥ 7.2",
@@ -49,26 +49,36 @@ def _of_callback_secrets(settings: Settings, sources: Sources) -> Iterator[Findi
     calling = [source.name for source in sources if source.callback_url and not source.callback_secrets]
     calling += ["POST /jobs"] if settings.api_keys and not calling else []
     calling += ["HOOKLINE_ALERT_URL"] if settings.alert_url else []
-    if not settings.callback_secrets:
-        if calling:
-            yield error(
-                "callback-secret",
-                f"HOOKLINE_CALLBACK_SECRET is not set, and callbacks are possible ({', '.join(calling)})",
-                why="web and worker don't start",
-                cure=_WHSEC,
-            )
-        return
-    try:
-        shortest = min(len(whsec_key(secret)) for secret in settings.callback_secrets)
-    except SchemeError as fault:
+    if calling and not settings.callback_secrets:
         yield error(
-            "callback-secret", f"HOOKLINE_CALLBACK_SECRET {fault}", why="nothing can be signed", cure=_WHSEC
-        )
-        return
-    if shortest < _SHORTEST_CALLBACK_KEY:
-        yield warning(
             "callback-secret",
-            f"HOOKLINE_CALLBACK_SECRET has fewer than {_SHORTEST_CALLBACK_KEY} bytes",
+            f"HOOKLINE_CALLBACK_SECRET is not set, and callbacks are possible ({', '.join(calling)})",
+            why="web and worker don't start",
+            cure=_WHSEC,
+        )
+    yield from _of_whsecs(settings.callback_secrets or (), "callback-secret", "HOOKLINE_CALLBACK_SECRET")
+    own = [entry.secret for entry in settings.api_key_callback_secrets]
+    yield from _of_whsecs(own, "key-callback-secret", "HOOKLINE_API_KEY_CALLBACK_SECRETS")
+    known = {key.name for key in settings.api_keys}
+    for name in secrets_by_key(settings):
+        if known and name not in known:
+            yield warning(
+                "key-callback-secret", f"HOOKLINE_API_KEY_CALLBACK_SECRETS names {name}, and there is no such API key",
+                subject=name, why="the key that was meant has its callbacks signed with what all others have",
+                cure="mend the name; or, if the key was taken out, take its secret out when nothing of its waits any more",
+            )  # fmt: skip
+
+
+def _of_whsecs(secrets: Sequence[str], code: str, variable: str) -> Iterator[Finding]:
+    try:
+        lengths = [len(whsec_key(secret)) for secret in secrets]
+    except SchemeError as fault:
+        yield error(code, f"{variable} {fault}", why="web and worker don't start", cure=_WHSEC)
+        return
+    if any(length < _SHORTEST_CALLBACK_KEY for length in lengths):
+        yield warning(
+            code,
+            f"{variable} has fewer than {_SHORTEST_CALLBACK_KEY} bytes",
             why="outcomes can be forged",
             cure="put a new one first, tell the receivers, and take the short one out",
         )

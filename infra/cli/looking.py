@@ -5,7 +5,7 @@ HooklineError
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -52,9 +52,9 @@ async def live_entries(ledger: Ledger) -> list[HandlerEntry]:
     return [entry for manifest in (await ledger.workers.manifests()).values() for entry in manifest]
 
 
-def listing(statuses: type[JobStatus] | type[CallbackStatus]) -> Callable[[_Command], _Command]:
-    """The options of a command that lists: those of the API's lists, and ``--json``."""
-    options = [
+def narrowing(statuses: Iterable[JobStatus | CallbackStatus]) -> Callable[[_Command], _Command]:
+    """The options that narrow the API's lists."""
+    return _with([
         click.option("--status", type=click.Choice([status.value for status in statuses]), help="Only these."),
         click.option("--source", help="Only of this source."),
         click.option("--type", metavar="TEXT", help="Only of this event type."),
@@ -62,11 +62,20 @@ def listing(statuses: type[JobStatus] | type[CallbackStatus]) -> Callable[[_Comm
         click.option("--tag", help="Only with this tag."),
         click.option("--since", metavar="TIME", help="Not older: a time, or how long ago, such as 2h."),
         click.option("--until", metavar="TIME", help="Older."),
+    ])  # fmt: skip
+
+
+def listing(statuses: type[JobStatus] | type[CallbackStatus]) -> Callable[[_Command], _Command]:
+    """The options of a command that lists: those of `narrowing`, how much of it, and ``--json``."""
+    return _with([
+        narrowing(statuses),
         click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many."),
         click.option("--cursor", callback=_place, help="Go on behind an earlier list."),
         click.option("--json", "as_json", is_flag=True, help="One JSON document."),
-    ]  # fmt: skip
+    ])  # fmt: skip
 
+
+def _with(options: Sequence[Callable[[_Command], _Command]]) -> Callable[[_Command], _Command]:
     def with_options(command: _Command) -> _Command:
         for option in reversed(options):
             command = option(command)
@@ -76,7 +85,7 @@ def listing(statuses: type[JobStatus] | type[CallbackStatus]) -> Callable[[_Comm
 
 
 def wanted(statuses: type[JobStatus] | type[CallbackStatus], **words: str | None) -> Filter:
-    """What the options of `listing` ask for.
+    """What the options of `narrowing` ask for.
 
     Raises:
         UsageError: one of them can't be understood.

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from infra import logs
 from infra.clock import SystemClock
 from infra.settings import Settings, SettingsError
+from infra.signatures import callback_secrets_of
 from infra.tracing import UNTRACED, Traces
 from ingest.sources import Sources, load_sources
 
@@ -24,6 +25,7 @@ def start(environ: Mapping[str, str], *, settings: Settings) -> Sources:
     logs.configure(level=settings.log, log_format=settings.log_format, secrets=secrets_of(settings, sources))
     if not settings.secret_keys:
         raise SettingsError("HOOKLINE_SECRET_KEY: needed; any long random text, the same for web and worker")
+    callback_secrets_of(settings, sources.callback_secrets)
     calling = [
         source.name for source in sources if source.callback_url is not None and not source.callback_secrets
     ]
@@ -59,6 +61,7 @@ def secrets_of(settings: Settings, sources: Sources) -> list[str]:
     found = [
         *(settings.secret_keys or ()),
         *(settings.callback_secrets or ()),
+        *(entry.secret for entry in settings.api_key_callback_secrets),
         *settings.callback_private_keys,
         *(key.key for key in settings.api_keys),
         settings.console_password or "",

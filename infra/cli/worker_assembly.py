@@ -22,7 +22,7 @@ from infra.ledger import Ledger
 from infra.links import Links
 from infra.metrics import Metrics, Publisher
 from infra.settings import Settings
-from infra.signatures import callback_keys_of
+from infra.signatures import callback_keys_of, callback_secrets_of
 from infra.tracing import Traces
 from ingest.sources import Sources
 from worker.alerts import Alert, Alerts, nobody
@@ -209,12 +209,10 @@ def artifact_links(settings: Settings, clock: Clock) -> ArtifactLinks:
 
 
 def post_of(settings: Settings, sources: Sources) -> Post:
-    """What POSTs callbacks: signed with each source's own secrets, or the house's."""
-    house = settings.callback_secrets or ()
-    own = {source.name: source.callback_secrets for source in sources if source.callback_secrets}
+    """What POSTs callbacks, signed."""
     return Post(
         GuardedTransport(EgressPolicy.of(settings)),
-        secrets_for=lambda source: own.get(source, house),
+        secrets=callback_secrets_of(settings, sources.callback_secrets),
         timeout=settings.callback_timeout,
         private_keys=callback_keys_of(settings),
     )

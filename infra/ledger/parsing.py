@@ -167,6 +167,7 @@ def callback_record(
         attempts=tuple(_callback_attempt(attempt) for attempt in _list(kept.get(b"log"))),
         created_at=moment(kept.get(b"created_at")) or created_at,
         next_attempt_at=moment(due) if status is CallbackStatus.PENDING else None,
+        secret_of=story.birth.get("secret_of"),
     )
 
 

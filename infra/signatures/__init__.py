@@ -3,6 +3,7 @@
 from infra.signatures.asymmetric import Asymmetric
 from infra.signatures.body_signature import BodySignature
 from infra.signatures.callback_keys import CallbackKey, callback_keys_of, new_whsk
+from infra.signatures.callback_secrets import CallbackSecrets, callback_secrets_of, secrets_by_key
 from infra.signatures.errors import (
     SchemeError,
     SecretMissing,
@@ -30,6 +31,7 @@ __all__ = [
     "Batch",
     "BodySignature",
     "CallbackKey",
+    "CallbackSecrets",
     "Covers",
     "FetchError",
     "Fetcher",
@@ -56,11 +58,13 @@ __all__ = [
     "Unsigned",
     "WantedKeys",
     "callback_keys_of",
+    "callback_secrets_of",
     "identity_of",
     "key_id_of",
     "new_whsec",
     "new_whsk",
     "providers",
+    "secrets_by_key",
     "standard_webhooks_headers",
     "whsec_key",
 ]

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from tests.acceptance.builders import CALLBACK_SECRET, OWN_CALLBACK_SECRET, System
+from tests.acceptance.builders import APART_KEY, CALLBACK_SECRET, OWN_CALLBACK_SECRET, System
 from tests.acceptance.inbox import Answer, Inbox
 
 
@@ -82,6 +83,39 @@ def test_a_source_signs_with_its_own_secret(house: System, inbox: Inbox) -> None
     assert post.verified(OWN_CALLBACK_SECRET)["data"]["source"] == "own-secret"
     with pytest.raises(WebhookVerificationError):
         post.verified(CALLBACK_SECRET)
+
+
+def test_what_came_with_an_api_key_is_signed_with_its_own_secret(house: System, inbox: Inbox) -> None:
+    wanted = {"type": "echo", "callback_url": inbox.url("apart"), "callback_events": ["progress"]}
+    assert house.submit(wanted, key=APART_KEY).status_code == 202
+    (post,) = inbox.wait_for("apart")
+    assert post.verified(OWN_CALLBACK_SECRET)["type"] == "job.finished"
+    with pytest.raises(WebhookVerificationError):
+        post.verified(CALLBACK_SECRET)
+
+
+@pytest.mark.slow
+def test_what_is_to_be_signed_with_the_own_secret_of_a_key_waits_for_a_worker_that_has_it(
+    build: Callable[..., System], inbox: Inbox
+) -> None:
+    """No other secret is good enough: its receiver would have to take what others can forge."""
+    house = build(HOOKLINE_CALLBACK_SCHEDULE="1s" + ",1s" * 30)
+    house.web()
+    without = house.worker(HOOKLINE_API_KEY_CALLBACK_SECRETS="")
+    answer = house.submit({"type": "echo", "callback_url": inbox.url("later")}, key=APART_KEY)
+    job_id = answer.json()["job_id"]
+    limit = time.monotonic() + 15
+    while not ((callback := house.job(job_id)["callback"]) and callback["attempts"]):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    assert (callback["status"], callback["attempts"][0]["error"]) == (
+        "pending",
+        "there is no secret of the API key apart to sign with, so nothing was sent",
+    )
+    without.stop()
+    house.worker()
+    (post,) = inbox.wait_for("later")
+    assert post.verified(OWN_CALLBACK_SECRET)["data"]["job_id"] == job_id
 
 
 def test_a_refused_callback_is_repeated_with_the_same_id_and_a_fresh_signature(

@@ -37,6 +37,7 @@ def assert_signed_by_a_published_key(post: Post, document: dict[str, Any]) -> No
 
 
 def test_a_dead_letter_is_sent_again_under_its_old_id(system_with_a_key: System, inbox: Inbox) -> None:
+    """F64."""
     system = system_with_a_key
     job_id = submit(system, inbox.answer("again", 500, 500, 500))
     dead = called_back(system, job_id, "dead")

@@ -66,6 +66,11 @@ class House:
         found: list[str] = self.fill(scenario)
         return found
 
+    def waits(self) -> list[float]:
+        """When each callback that waits falls due, in milliseconds."""
+        with connect_sync(self.url) as client:
+            return [due for _, due in client.zrange("hookline:outbox", 0, -1, withscores=True)]
+
     def due(self) -> list[str]:
         """The ids of the callbacks that are due now."""
 
@@ -136,8 +141,11 @@ def test_many_are_counted_first_and_made_again(house: House) -> None:
     call = ("callbacks", "redeliver", "--status", "dead", "--source", "acme")
     assert house.call(*call, "--dry-run").stdout == "3 callbacks to redeliver\n"
     assert house.due() == []
+    assert house.call(*call, "--since", "2h", "--tag", "x").stdout == "0 callbacks to redeliver\n"
     assert house.call(*call, "--rate", "2").stdout == "3 callbacks to redeliver\n3 callbacks redelivered\n"
-    assert sorted(house.due()) == sorted(ours)
+    waits = house.waits()
+    assert [due - waits[0] for due in waits] == [0, 500, 1000]
+    assert {house.told("callbacks", "show", one)["status"] for one in ours} == {"pending"}
     assert house.call(*call).stdout == "0 callbacks to redeliver\n"
     assert [item["id"] for item in house.told("callbacks", "list", "--status", "dead")["items"]] == others
 
@@ -149,6 +157,8 @@ def test_many_are_counted_first_and_made_again(house: House) -> None:
         ("cb_1", "--status", "dead"),
         ("cb_1", "--dry-run"),
         ("cb_1", "--source", "acme"),
+        ("--source", "acme"),
+        ("--status", "dead", "--since", "soon"),
         ("--status", "pending"),
     ],
 )

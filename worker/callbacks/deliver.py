@@ -97,7 +97,14 @@ class Sender:
             return unsent(f"it could not be sent ({type(error).__name__})"), ""
         if along := self._traces.sending(due):
             message = replace(message, headers={**message.headers, **along})
-        return await self._post(message, url=due.url, source=due.job.source, message_id=due.id, at=at)
+        return await self._post(
+            message,
+            url=due.url,
+            source=due.job.source,
+            secret_of=due.options.secret_of,
+            message_id=due.id,
+            at=at,
+        )
 
     def _wait(self, decision: Decision) -> timedelta | None:
         if decision.wait is None or decision.exact:

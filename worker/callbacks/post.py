@@ -1,7 +1,7 @@
 """One signed POST through the guarded transport, and what came back."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from infra.egress import DRIP, Blocked, EgressError, NoConnection, URLRefused
-from infra.signatures import CallbackKey, standard_webhooks_headers
+from infra.signatures import CallbackKey, CallbackSecrets, standard_webhooks_headers
 from worker.callbacks.payload import Message
 from worker.callbacks.receivers import Result
 from worker.callbacks.schedule import Answered, Outcome, Refused, Unanswered
@@ -41,7 +41,7 @@ class Post:
 
     Args:
         transport: the guarded one (`infra.egress.GuardedTransport`).
-        secrets_for: a source's ``whsec_…`` secrets, newest first; every one signs.
+        secrets: every one that a source or an API key has signs.
         private_keys: each signs besides.
         timeout: of one POST, in all.
     """
@@ -50,22 +50,34 @@ class Post:
         self,
         transport: httpx.AsyncBaseTransport,
         *,
-        secrets_for: Callable[[str], tuple[str, ...]],
+        secrets: CallbackSecrets,
         timeout: timedelta,
         private_keys: Sequence[CallbackKey] = (),
     ) -> None:
         self._transport = transport
-        self._secrets_for = secrets_for
+        self._secrets = secrets
         self._timeout = timeout
         self._private_keys = private_keys
 
     async def __call__(
-        self, message: Message, *, url: str, source: str, message_id: str, at: datetime
+        self,
+        message: Message,
+        *,
+        url: str,
+        source: str,
+        secret_of: str | None = None,
+        message_id: str,
+        at: datetime,
     ) -> tuple[Outcome, str]:
-        """What became of it, and the beginning of the reply. Only a cancellation is raised."""
-        secrets = self._secrets_for(source)
+        """What became of it, and the beginning of the reply. Only a cancellation is raised.
+
+        Args:
+            secret_of: the API key whose own secrets sign; None: the source's, or the house's.
+        """
+        secrets = self._secrets.of(source, secret_of)
         if not secrets:
-            return unsent("there is no secret to sign with, so nothing was sent"), ""
+            whose = "" if secret_of is None else f" of the API key {secret_of}"
+            return unsent(f"there is no secret{whose} to sign with, so nothing was sent"), ""
         signed = standard_webhooks_headers(
             secrets, message_id=message_id, timestamp=at, body=message.body, private_keys=self._private_keys
         )

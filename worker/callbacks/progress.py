@@ -106,7 +106,14 @@ class ProgressCallbacks:
         self._receivers.begin(receiver, clock())
         result = Result.UNSENT
         try:
-            outcome, _ = await self._post(message, url=url, source=claim.source, message_id=message_id, at=at)
+            outcome, _ = await self._post(
+                message,
+                url=url,
+                source=claim.source,
+                secret_of=claim.callback_options.secret_of,
+                message_id=message_id,
+                at=at,
+            )
             # Who answers that it has no use for progress may take the outcome all the same.
             result = Result.UNSENT if outcome.result is Result.REFUSED else outcome.result
             log.debug("progress is told: %s", outcome, extra={"job": claim.job_id})

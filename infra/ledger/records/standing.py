@@ -98,7 +98,11 @@ class CallbackAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackRecord:
-    """A callback as it stands."""
+    """A callback as it stands.
+
+    Args:
+        secret_of: the API key whose own secrets sign it; None: its source's, or the house's.
+    """
 
     id: str
     job_id: str
@@ -109,6 +113,7 @@ class CallbackRecord:
     attempts: tuple[CallbackAttempt, ...]
     created_at: datetime
     next_attempt_at: datetime | None
+    secret_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

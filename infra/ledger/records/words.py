@@ -50,11 +50,13 @@ class CallbackOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     Args:
         progress: whether it is told of progress too.
         max_body: bytes; a result that makes the body larger is replaced by a link. None: what `infra.bounds` says.
+        secret_of: the API key whose own secrets sign; None: its source's, or the house's.
     """
 
     format: CallbackFormat = CallbackFormat.HOOKLINE
     progress: bool = False
     max_body: int | None = None
+    secret_of: str | None = None
 
 
 AS_USUAL = CallbackOptions()

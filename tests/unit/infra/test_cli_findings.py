@@ -15,6 +15,7 @@ from ingest.sources import Sources, load_sources
 
 NOW = datetime(2026, 11, 21, 20, 41, 11, tzinfo=UTC)
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+KEY_SECRETS = "HOOKLINE_API_KEY_CALLBACK_SECRETS"
 SOUND_SETTINGS = {
     "REDIS_URL": "redis://localhost",
     "HOOKLINE_SECRET_KEY": "0123456789abcdef",
@@ -58,11 +59,15 @@ def test_sound_settings_give_no_finding() -> None:
         ({"HOOKLINE_CALLBACK_SECRET": "plain"}, E, "HOOKLINE_CALLBACK_SECRET needs whsec_"),
         ({"HOOKLINE_CALLBACK_SECRET": "whsec_AAAAAAAAAAAAAAAAAAAAAA=="}, W, "fewer than 24 bytes"),
         ({"HOOKLINE_CALLBACK_PRIVATE_KEY": "whsk_AAAA"}, E, "HOOKLINE_CALLBACK_PRIVATE_KEY"),
+        ({KEY_SECRETS: "crm:plain"}, E, f"{KEY_SECRETS} needs whsec_"),
+        ({KEY_SECRETS: f"crm:{WHSEC},crm:whsec_AAAAAAAAAAAAAAAAAAAAAA=="}, W, "fewer than 24 bytes"),
+        ({KEY_SECRETS: f"crm:{WHSEC}", "HOOKLINE_API_KEYS": "cmr:k"}, W, f"{KEY_SECRETS} names crm"),
     ],
 )
 def test_a_setting_that_is_missing_or_weak_is_told(
     environ: dict[str, str], severity: Severity, words: str
 ) -> None:
+    """A085, of keys that can be guessed."""
     settings, sources = settings_of(SOUND_SETTINGS | environ)
     assert_told(list(of_settings(settings, sources)), severity, words)
 

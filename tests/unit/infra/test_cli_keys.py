@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from infra.cli import hookline
 from infra.settings import Settings
-from infra.signatures import CallbackKey, callback_keys_of, whsec_key
+from infra.signatures import CallbackKey, callback_keys_of, secrets_by_key, whsec_key
 
 
 def call(*words: str, **environ: str) -> str:
@@ -45,6 +45,25 @@ def test_rotating_puts_new_ones_before_those_that_are_set() -> None:
     for name, value in lines_of(call("rotate", **old)).items():
         new, _, behind = value.partition(",")
         assert (behind, new != behind) == (old[name], True)
+
+
+def test_an_api_key_gets_a_secret_of_its_own_before_those_that_it_has() -> None:
+    environ = {"HOOKLINE_API_KEYS": "crm:k1,billing:k2"}
+    first = lines_of(call("rotate", "--api-key", "crm", **environ))
+    other = lines_of(call("rotate", "--api-key", "billing", **environ | first))
+    third = lines_of(call("rotate", "--api-key", "crm", **environ | other))
+    found = secrets_by_key(Settings.load(third))
+    assert {name: len(secrets) for name, secrets in found.items()} == {"crm": 2, "billing": 1}
+    assert found["crm"][1:] == secrets_by_key(Settings.load(first))["crm"]
+    assert "HOOKLINE_CALLBACK_SECRET" not in third
+
+
+def test_an_api_key_that_is_not_there_gets_none() -> None:
+    done = CliRunner(env={"HOOKLINE_API_KEYS": "crm:k1"}).invoke(
+        hookline, ["keys", "rotate", "--api-key", "cmr"]
+    )
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "HOOKLINE_API_KEYS has no cmr" in done.stderr
 
 
 def test_the_json_has_the_public_key_in_both_forms() -> None:

@@ -153,6 +153,10 @@ class House:
         found = {key.decode() for key in self.redis.scan_iter()}
         return {key for key in found if not key.startswith(BESIDE_RECORDS)}
 
+    def contents(self) -> dict[str, bytes]:
+        """The same, with what each holds."""
+        return {key: self.redis.dump(key) for key in self.stored()}  # type: ignore[misc]
+
 
 @asynccontextmanager
 async def running(

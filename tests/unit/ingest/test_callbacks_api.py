@@ -216,9 +216,9 @@ def test_a_job_without_a_callback_has_none_to_make_again() -> None:
         async with running() as house:
             told = (await house.submit({"type": "a"})).json()
             await house.finish(await house.claim())
-            before = house.stored()
+            before = house.contents()
             assert_problem(await redeliver(house, callback_of(told)), 404, "not_found")
-            assert house.stored() == before
+            assert house.contents() == before
 
     asyncio.run(check())
 
@@ -279,13 +279,13 @@ def test_many_are_counted_and_nothing_is_sent() -> None:
         async with running() as house:
             for turn in (1, 2):
                 await given_up(house, turn=turn)
-            before = house.stored()
+            before = house.contents()
             answer = await redeliver_many(house, {"dry_run": True})
             assert (answer.status_code, answer.json()) == (
                 200,
                 {"dry_run": True, "count": 2, "complete": True, "redelivered": 0},
             )
-            assert house.stored() == before
+            assert house.contents() == before
 
     asyncio.run(check())
 
@@ -301,6 +301,26 @@ def test_many_are_made_again_the_oldest_first_and_so_many_a_second() -> None:
             assert [round(due - oldest) for due in others] == [500, 1000]
             assert await waits(house, turn=4) == ids[:1]
             assert (await redeliver_many(house, {})).json()["count"] == 0
+
+    asyncio.run(check())
+
+
+def test_what_waits_already_is_left_as_it_is() -> None:
+    """By two calls at the same time, and by one that comes later."""
+
+    async def check() -> None:
+        async with running() as house:
+            ids = [callback_of(await given_up(house, turn=turn)) for turn in (1, 2, 3)]
+            answers = await asyncio.gather(*(redeliver_many(house, {"rate": 2}) for _ in range(2)))
+            assert {answer.status_code for answer in answers} == {200}
+            waiting = house.redis.zrange("hookline:outbox", 0, -1, withscores=True)
+            assert [callback_id.decode() for callback_id, _ in waiting] == ids
+            assert (await redeliver_many(house, {"rate": 1})).json()["count"] == 0
+            assert house.redis.zrange("hookline:outbox", 0, -1, withscores=True) == waiting
+            for callback_id in ids:
+                event_id = (await get(house, f"/callbacks/{callback_id}")).json()["event_id"]
+                timeline = (await get(house, f"/events/{event_id}")).json()["timeline"]
+                assert [entry["act"] for entry in timeline if entry["kind"] == "act"] == ["redeliver"]
 
     asyncio.run(check())
 
@@ -350,20 +370,24 @@ def test_what_can_not_be_understood_makes_none_again(wanted: Any, at: str) -> No
     async def check() -> None:
         async with running() as house:
             await given_up(house)
-            before = house.stored()
+            before = house.contents()
             answer = await redeliver_many(house, wanted)
             assert_problem(answer, 422, "invalid")
             assert at in answer.json()["detail"]
-            assert house.stored() == before
+            assert house.contents() == before
 
     asyncio.run(check())
 
 
-def test_who_made_many_again_stands_in_their_timelines() -> None:
+def test_who_made_many_again_stands_in_the_audit_log_and_in_their_timelines() -> None:
     async def check() -> None:
         async with running() as house:
             told = await given_up(house)
-            await redeliver_many(house, {})
+            await redeliver_many(house, {"dry_run": True})
+            assert await house.ledger.desk.deeds() == []
+            await redeliver_many(house, {"source": "api"})
+            (deed,) = await house.ledger.desk.deeds()
+            assert (deed.by, deed.act, deed.on) == ("all (API)", "redeliver callbacks", "api")
             timeline = (await get(house, f"/events/{told['event_id']}")).json()["timeline"]
             assert [(entry["act"], entry["by"]) for entry in timeline if entry["kind"] == "act"] == [
                 ("redeliver", "all")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.ledger.records import DueCallback, JobRecord, JobStatus
+from infra.ledger.records import AS_USUAL, CallbackOptions, DueCallback, JobRecord, JobStatus
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -38,9 +38,20 @@ def ended_job(status: JobStatus = JobStatus.FINISHED, **changes: Any) -> JobReco
 
 
 def due(
-    url: str, attempts: int = 0, *, number: int = 1, job: JobRecord | None = None, token: str = "token"
+    url: str,
+    attempts: int = 0,
+    *,
+    number: int = 1,
+    job: JobRecord | None = None,
+    token: str = "token",
+    options: CallbackOptions = AS_USUAL,
 ) -> DueCallback:
     """A callback whose time has come, after so many attempts."""
     return DueCallback(
-        id=f"cb_{number}", token=token, attempts=attempts, url=url, job=ended_job() if job is None else job
+        id=f"cb_{number}",
+        token=token,
+        attempts=attempts,
+        url=url,
+        job=ended_job() if job is None else job,
+        options=options,
     )

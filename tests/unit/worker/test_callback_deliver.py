@@ -1,6 +1,7 @@
 """One attempt of a callback, against a receiver that does what the test tells it."""
 
 import asyncio
+import gzip
 import json
 import socket
 import struct
@@ -15,8 +16,10 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from infra.clock import ManualClock, SystemClock
-from infra.egress import EgressPolicy, GuardedTransport
-from infra.ledger.records import CallbackStatus, Delivery, DueCallback
+from infra.egress import EgressError, EgressPolicy, GuardedTransport, NoConnection
+from infra.egress.errors import DeadlinePassed, TLSFailed
+from infra.ledger.records import AS_USUAL, CallbackOptions, CallbackStatus, Delivery, DueCallback
+from infra.signatures import CallbackSecrets
 from tests.unit.worker.callback_jobs import NOW, due, ended_job
 from worker.callbacks.deliver import Sender
 from worker.callbacks.post import MAX_KEPT, Post
@@ -25,6 +28,7 @@ NEW, OLD = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXc=", "whsec_b2xkIG9sZCBvbGQgb2xk
 POLICY = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
 SCHEDULE = (timedelta(seconds=10), timedelta(seconds=20))
 DEADLINE = timedelta(seconds=1)
+BOMB = gzip.compress(bytes(20 << 20), mtime=0)  # a thousandth of what it unpacks to
 MARGIN = timedelta(seconds=5)  # for a busy machine; without a deadline these would take minutes
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -108,10 +112,8 @@ def sender(transport: httpx.AsyncBaseTransport, **changes: Any) -> Sender:
         "jitter": lambda: 0.5,
         "status_url": lambda job_id: f"https://hooks.example.com/jobs/{job_id}",
     }
-    posting: dict[str, Any] = {"secrets_for": lambda _source: (NEW, OLD), "timeout": DEADLINE}
-    posting |= {
-        name: changes.pop(name) for name in ("secrets_for", "timeout", "private_keys") if name in changes
-    }
+    posting: dict[str, Any] = {"secrets": CallbackSecrets([NEW, OLD]), "timeout": DEADLINE}
+    posting |= {name: changes.pop(name) for name in ("secrets", "timeout", "private_keys") if name in changes}
     return Sender(Post(transport, **posting), **options | changes)
 
 
@@ -121,12 +123,14 @@ async def attempt(transport: httpx.AsyncBaseTransport, callback: DueCallback, **
         return (await sender(transport, **changes).send(callback)).delivery
 
 
-def deliver(receiver: Receiver, *, attempts: int = 0, **changes: Any) -> Delivery:
+def deliver(
+    receiver: Receiver, *, attempts: int = 0, options: CallbackOptions = AS_USUAL, **changes: Any
+) -> Delivery:
     """One attempt at this receiver."""
 
     async def scenario() -> Delivery:
         async with receiver.running(), GuardedTransport(POLICY) as client:
-            return await attempt(client, due(receiver.url, attempts), **changes)
+            return await attempt(client, due(receiver.url, attempts, options=options), **changes)
 
     delivery = asyncio.run(scenario())
     assert "hunter2" not in f"{delivery.attempt.error}{delivery.reason}"
@@ -234,12 +238,75 @@ def test_a_redirect_is_a_failure_and_never_followed(status: str, location: str) 
     ids=["hangs", "drips nonsense", "drips", "drips headers", "100-continue flood", "100-continue drip", "long header", "TLS bytes", "cut", "silent close", "reset"],
 )  # fmt: skip
 def test_a_receiver_that_does_not_answer_costs_a_deadline_at_the_most(behave: Behaviour, error: str) -> None:
-    """F53, F54, F55, F58, F59, F69: and it is tried again."""
+    """F53, F54, F55, F58, F59: and it is tried again."""
     receiver = Receiver(behave)
     delivery = deliver(receiver)
     assert (delivery.status, delivery.retry_after) == (CallbackStatus.PENDING, SCHEDULE[0])
     assert (delivery.attempt.status, delivery.attempt.reply, delivery.attempt.error) == (None, "", error)
     assert receiver.connections == 1
+
+
+def test_a_line_that_goes_dead_in_the_middle_of_the_body_costs_a_deadline() -> None:
+    """F69: what follows the first hundred bytes arrives nowhere, and nobody says so."""
+
+    async def read_a_little(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readexactly(100)
+            await ended.wait()
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            closed.set()
+
+    ended, closed = asyncio.Event(), asyncio.Event()
+
+    async def scenario() -> Delivery:
+        server = await asyncio.start_server(read_a_little, "127.0.0.1", 0, limit=1024)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with server, GuardedTransport(POLICY) as client:
+            delivery = await attempt(client, due(url, job=ended_job(result="x" * 900_000)))
+            ended.set()
+            await closed.wait()
+            return delivery
+
+    delivery = asyncio.run(scenario())
+    assert (delivery.status, delivery.attempt.error) == (
+        CallbackStatus.PENDING,
+        "there was no complete answer in time",
+    )
+    assert delivery.attempt.duration < DEADLINE * 1.5
+
+
+def test_a_name_without_an_address_is_tried_again_and_delivered_when_it_has_one() -> None:
+    """F67: the receiver is not blocked for it."""
+    answers: list[list[str]] = [[], ["127.0.0.1"]]
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return answers.pop(0)
+
+    async def scenario() -> list[Delivery]:
+        receiver = Receiver(answer("204 No Content"))
+        async with receiver.running(), GuardedTransport(POLICY, resolve=resolve) as client:
+            url = receiver.url.replace("127.0.0.1", "localhost")
+            return [await attempt(client, due(url, attempts)) for attempts in (0, 1)]
+
+    first, second = asyncio.run(scenario())
+    assert (first.status, first.retry_after) == (CallbackStatus.PENDING, SCHEDULE[0])
+    assert second.status is CallbackStatus.DELIVERED
+
+
+@pytest.mark.parametrize(
+    "error", [TLSFailed("the certificate"), NoConnection("nobody"), DeadlinePassed("late")]
+)
+def test_what_may_be_mended_is_tried_again(error: EgressError) -> None:
+    """F68: whatever stood in the way."""
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    delivery = asyncio.run(attempt(httpx.MockTransport(refuse), due("https://receiver.example/")))
+    assert (delivery.status, delivery.attempt.error) == (CallbackStatus.PENDING, error.reason)
 
 
 def test_a_closed_port_is_tried_again() -> None:
@@ -264,7 +331,7 @@ def test_a_closed_port_is_tried_again() -> None:
     [
         (answer("200 OK", "né".encode("latin-1")), "n\ufffd"),
         (answer("200 OK", b"a" * 5000), "a" * MAX_KEPT),
-        (answer("200 OK", b"bomb", "Content-Encoding: gzip"), "bomb"),
+        (answer("200 OK", BOMB, "Content-Encoding: gzip"), BOMB[:MAX_KEPT].decode("utf-8", "replace")),
         (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut"), "cut"),
         (
             again_and_again(b"", first=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhangs", pause=0.05),
@@ -273,7 +340,7 @@ def test_a_closed_port_is_tried_again() -> None:
         (again_and_again(b"e" * 1000, first=b"HTTP/1.1 200 OK\r\n\r\n"), "e" * MAX_KEPT),
         (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\nnonsense"), "yes"),
     ],
-    ids=["not UTF-8", "long", "compressed", "cut", "hangs", "endless", "bad chunk"],
+    ids=["not UTF-8", "long", "a bomb", "cut", "hangs", "endless", "bad chunk"],
 )
 def test_a_2xx_counts_whatever_its_body_does(behave: Behaviour, reply: str) -> None:
     """F56, F57, A071: an endless body, a bomb; what is kept of it is text of 4 KiB."""
@@ -311,9 +378,30 @@ def test_a_name_that_stands_for_a_forbidden_address_is_blocked() -> None:
 
 def test_nothing_is_sent_unsigned() -> None:
     receiver = Receiver(answer("200 OK"))
-    delivery = deliver(receiver, secrets_for=lambda _source: ())
+    delivery = deliver(receiver, secrets=CallbackSecrets())
     assert delivery.status is CallbackStatus.PENDING
     assert delivery.attempt.error == "there is no secret to sign with, so nothing was sent"
+    assert receiver.connections == 0
+
+
+def test_the_own_secrets_of_an_api_key_sign_what_came_with_it_and_no_other_does() -> None:
+    receiver = Receiver(answer("204 No Content"))
+    secrets = CallbackSecrets(["whsec_aG91c2U="], keys={"crm": [NEW, OLD]})
+    options = CallbackOptions(secret_of="crm")
+    delivery = deliver(receiver, secrets=secrets, options=options, clock=SystemClock())
+    assert delivery.status is CallbackStatus.DELIVERED
+    ((headers, body),) = receiver.received
+    assert len(headers["webhook-signature"].split(" ")) == 2
+    for secret in (NEW, OLD):
+        Webhook(secret).verify(body, headers)
+
+
+def test_what_no_secret_of_its_api_key_signs_is_not_sent() -> None:
+    receiver = Receiver(answer("204 No Content"))
+    secrets = CallbackSecrets([NEW], keys={"billing": [OLD]})
+    delivery = deliver(receiver, secrets=secrets, options=CallbackOptions(secret_of="crm"))
+    assert (delivery.status, delivery.sent) == (CallbackStatus.PENDING, False)
+    assert delivery.attempt.error == "there is no secret of the API key crm to sign with, so nothing was sent"
     assert receiver.connections == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from infra.clock import ManualClock
 from infra.ledger import LedgerError
-from infra.ledger.records import Claim, Progress
+from infra.ledger.records import AS_USUAL, CallbackOptions, Claim, Progress
 from tests.unit.worker.callback_jobs import NOW
 from worker.callbacks import progress as module
 from worker.callbacks.payload import Message
@@ -23,11 +23,11 @@ from worker.reports import Reports
 URL = "https://example.com/hook"
 
 
-def claim(job_id: str = "job_1", *, url: str | None = URL) -> Claim:
+def claim(job_id: str = "job_1", *, url: str | None = URL, options: CallbackOptions = AS_USUAL) -> Claim:
     return Claim(
         job_id=job_id, event_id="evt_1", token="w1-1", queue="high", attempt=1, crashes=0, claimed_at=NOW,
         created_at=NOW, source="acme", type="report", received_at=NOW, headers={}, content_type="application/json",
-        body=b"{}", metadata={}, progress_url=url,
+        body=b"{}", metadata={}, progress_url=url, callback_options=options,
     )  # fmt: skip
 
 
@@ -40,10 +40,12 @@ class Caller:
     got: list[tuple[str, Any]] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
+    secrets_of: set[str | None] = field(default_factory=set)
 
     async def __call__(
-        self, message: Message, *, url: str, source: str, message_id: str, at: datetime
+        self, message: Message, *, url: str, source: str, secret_of: str | None, message_id: str, at: datetime
     ) -> tuple[Outcome, str]:
+        self.secrets_of.add(secret_of)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -134,6 +136,16 @@ def test_nothing_follows_the_end_and_what_is_under_way_is_cut_off() -> None:
         await asyncio.sleep(3 * module.EVERY)
         assert len(caller.got) == 1
         assert receivers.wait(Receiver.of(URL), 0.0) == 0, "what we cut off was not the receiver's fault"
+
+    in_loop(test)
+
+
+def test_progress_is_signed_as_the_outcome_will_be() -> None:
+    async def test() -> None:
+        caller = Caller()
+        callbacks(caller).tell(claim(options=CallbackOptions(secret_of="crm")), Progress(current=1))
+        await until(lambda: caller.got)
+        assert caller.secrets_of == {"crm"}
 
     in_loop(test)
 

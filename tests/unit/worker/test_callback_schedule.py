@@ -88,6 +88,7 @@ def test_everything_else_is_tried_again_by_the_schedule_and_then_dead(outcome: O
 def test_retry_after_is_kept_within_the_step_and_twice_it(
     status: int, retry_after: str, wait: timedelta
 ) -> None:
+    """F63."""
     decision = after(Answered(status=status, retry_after=retry_after))
     assert decision == Decision(status=CallbackStatus.PENDING, wait=wait, exact=True)
 
@@ -99,6 +100,7 @@ def test_retry_after_is_kept_within_the_step_and_twice_it(
     ids=lambda value: value[:12],
 )  # fmt: skip
 def test_a_senseless_retry_after_is_ignored(retry_after: str) -> None:
+    """F63."""
     assert after(Answered(status=429, retry_after=retry_after)) == after(Answered(status=429))
 
 
