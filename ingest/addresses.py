@@ -5,7 +5,7 @@ from starlette.routing import Route, WebSocketRoute
 from infra.exports import Exports
 from infra.files import ArtifactLinks
 from infra.ledger.bulk import lane_of
-from infra.signatures import callback_keys_of
+from infra.signatures import callback_keys_of, secrets_by_key
 from ingest.api.batches import ReadBatch
 from ingest.api.callbacks import ReadCallback, RedeliverCallback, RedeliverCallbacks
 from ingest.api.endpoint import Methods
@@ -23,7 +23,7 @@ from ingest.api.readiness import Readiness
 from ingest.api.receivers import ListReceivers, PauseReceiver, ResumeReceiver
 from ingest.api.replays import CancelReplay, ListReplays, ReadReplay, StartReplay
 from ingest.api.sources import DiagnoseSource
-from ingest.api.steering import CancelJob, ReplayEvent, RetryJob
+from ingest.api.steering import CancelJob, CancelJobs, ReplayEvent, RetryJob
 from ingest.api.streams import Events, Socket, Streams
 from ingest.console.assembly import console_routes
 from ingest.handshake_replies import Replies
@@ -61,12 +61,18 @@ def addresses(parts: Parts) -> list[Route | WebSocketRoute]:
     )
     redeliver_callback = RedeliverCallback(keys=keys, callbacks=ledger.callbacks, reading=ledger.reading)
     redeliver_callbacks = RedeliverCallbacks(
-        keys=keys, callbacks=ledger.callbacks, lists=ledger.lists, clock=clock
+        keys=keys,
+        callbacks=ledger.callbacks,
+        lists=ledger.lists,
+        desk=ledger.desk,
+        header=settings.client_header,
+        clock=clock,
     )
     receive = _receive(parts)
     return [
         Route("/hooks/{source}", receive),
         Route("/jobs", Methods(list_jobs, _submit_jobs(parts))),
+        Route("/jobs/cancel", CancelJobs(ledger.canceling, keys=keys, clock=clock)),
         Route("/jobs/{id}", _read_job(parts)),
         Route("/jobs/{id}/cancel", CancelJob(ledger.jobs, keys=keys, reading=ledger.reading, routes=routes)),
         Route("/jobs/{id}/retry", RetryJob(ledger.steering, keys=keys, reading=ledger.reading, routes=routes)),
@@ -139,6 +145,7 @@ def _submit_jobs(parts: Parts) -> SubmitJobs:
         client_header=parts.settings.client_header,
         clock=parts.clock,
         max_body=parts.settings.max_body,
+        with_secrets=frozenset(secrets_by_key(parts.settings)),
     )
 
 

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest.answers import ANSWERS
 
-_SHORT: Final = re.compile(r"/hooks/(?P<source>[^/]+)|/jobs/(?P<id>[^/]+)")
+_SHORT: Final = re.compile(r"/hooks/(?P<source>[^/]+)|/jobs/(?P<id>job_[^/]+)")
 
 
 class Shortcut:

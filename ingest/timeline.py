@@ -1,12 +1,13 @@
 """The timeline of an event: one list of what happened, the oldest first, derived from what is stored anyway."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from infra.clock import rfc3339
 from infra.ids import EVENT, JOB
-from infra.ledger.histories import History, JobHistory
+from infra.ledger.histories import History, JobHistory, Keeping
 from infra.ledger.records import CallbackRecord, CallbackStatus, EventRecord, JobRecord, JobStatus
 from ingest.sources import Source
 from ingest.views import progress_view
@@ -70,8 +71,7 @@ def _job(job: JobHistory) -> Iterator[Entry]:
                "attempt": attempt if isinstance(attempt, int) else None, **said}  # fmt: skip
     for act in job.acts:
         yield _entry(present, act.at, "act", act=act.act, by=act.by)
-    if job.steps:
-        yield _entry(present, None, "steps", names=list(job.steps))
+    yield from _steps(present, job)
 
 
 def _attempts(job: JobRecord, *, is_present: bool) -> Iterator[Entry]:
@@ -95,6 +95,20 @@ def _attempts(job: JobRecord, *, is_present: bool) -> Iterator[Entry]:
                      outcome=None, progress=progress)  # fmt: skip
     if job.ended_at is not None:
         yield _entry(job, job.ended_at, "ended", status=job.status, round=job.round)
+
+
+def _steps(present: JobRecord, job: JobHistory) -> Iterator[Entry]:
+    """Those that each attempt kept, in the order in which it did, at the moment of the last of them."""
+    unknown = [name for name in job.steps if name not in job.kept]
+    if unknown:
+        yield _entry(present, None, "steps", round=None, attempt=None, names=unknown)
+    in_order = sorted(job.kept.items(), key=lambda step: step[1].at)
+    attempts: defaultdict[tuple[int, int], list[tuple[str, Keeping]]] = defaultdict(list)
+    for name, keeping in in_order:
+        attempts[keeping.round, keeping.attempt].append((name, keeping))
+    for (round_, attempt), kept in attempts.items():
+        names = [name for name, _ in kept]
+        yield _entry(present, kept[-1][1].at, "steps", round=round_, attempt=attempt, names=names)
 
 
 def _posts(job: JobRecord, callback: CallbackRecord) -> Iterator[Entry]:
@@ -137,10 +151,10 @@ _RANKS = {
             "act",
             "attempt",
             "log",
+            "steps",
             "ended",
             "callback",
             "undelivered",
-            "steps",
             "duplicates",
         )
     )

@@ -8,10 +8,11 @@ import click
 
 from infra.cli.again import retry_job
 from infra.cli.callbacks import print_posts
-from infra.cli.looking import BY, NotFound, listing, live_entries, look, wanted
-from infra.cli.tables import json_text, print_facts, print_json, print_table, relative
+from infra.cli.looking import BY, NotFound, listing, live_entries, look, narrowing, wanted
+from infra.cli.tables import counted, json_text, print_facts, print_json, print_table, relative
 from infra.ledger import Ledger
-from infra.ledger.lists import Page, Place, gather
+from infra.ledger.canceling import OPEN_STATUSES, OpenJobs
+from infra.ledger.lists import Filter, Page, Place, gather
 from infra.ledger.records import CallbackRecord, ErrorInfo, HandlerEntry, JobRecord, JobStatus
 from infra.routes import entry_for
 
@@ -65,10 +66,42 @@ def show_job(job_id: str, as_json: bool) -> None:
 
 
 @command.command(name="cancel")
-@click.argument("job_id", metavar="ID")
-def cancel_job(job_id: str) -> None:
-    """End a job that has not ended; whoever runs it is told, and its callback says so."""
+@click.argument("job_id", metavar="ID", required=False)
+@narrowing(OPEN_STATUSES)
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def cancel_jobs(job_id: str | None, dry_run: bool, as_json: bool, **words: str | None) -> None:
+    """End a job that has not ended, or all that the options find; whoever runs them is told, and their callbacks say so."""
+    narrowed = any(word is not None for word in words.values())
+    if (job_id is None) != narrowed:
+        raise click.UsageError("Name a job, or say which by options.")
+    if job_id is None:
+        _cancel_many(wanted(JobStatus, **words), dry_run=dry_run, as_json=as_json)
+    elif dry_run or as_json:
+        raise click.UsageError("--dry-run and --json go with options that say which.")
+    else:
+        _cancel_one(job_id)
 
+
+def _cancel_many(filter_: Filter, *, dry_run: bool, as_json: bool) -> None:
+    from ingest.views import canceled_view
+
+    async def cancel(ledger: Ledger) -> tuple[OpenJobs, int | None]:
+        found = await ledger.canceling.find(filter_)
+        return found, None if dry_run else await ledger.canceling.cancel(found, by=BY)
+
+    found, canceled = look(cancel)
+    if as_json:
+        print_json(canceled_view(found, canceled))
+        return
+    at_least = "" if found.complete else "at least "
+    each = ", ".join(f"{number} {status}" for status, number in found.counts.items() if number)
+    click.echo(f"{at_least}{counted(len(found.statuses), 'job')} to cancel" + (f": {each}" if each else ""))
+    if canceled is not None:
+        click.echo(f"{counted(canceled, 'job')} canceled")
+
+
+def _cancel_one(job_id: str) -> None:
     async def cancel(ledger: Ledger) -> JobStatus | None:
         return (
             await ledger.jobs.cancel(job_id, by=BY) if await ledger.reading.job(job_id) is not None else None

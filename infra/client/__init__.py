@@ -2,7 +2,8 @@
 
 >>> from infra.client import AsyncClient, Client, ClientError, Job, Refused
 
-`Client` blocks, `AsyncClient` is awaited; both say the same words. ``docs/client.md`` has the examples.
+`Client` blocks, `AsyncClient` is awaited; both say the same words. What operators ask for is in `operations`.
+``docs/client.md`` has the examples.
 
 HooklineError
 └── ClientError
@@ -11,10 +12,23 @@ HooklineError
         └── NotFound   there is no such thing, or it is someone else's
 """
 
+from infra.client import operations
 from infra.client.asynchronous import AsyncClient
 from infra.client.blocking import Client
 from infra.client.errors import ClientError, NotFound, NotReached, Refused
-from infra.client.models import Attempt, Batch, Callback, Event, Fault, File, Job, Progress, Receipt, Update
+from infra.client.models import (
+    Attempt,
+    Batch,
+    Callback,
+    Event,
+    Fault,
+    File,
+    Job,
+    Post,
+    Progress,
+    Receipt,
+    Update,
+)
 
 __all__ = [
     "AsyncClient",
@@ -29,8 +43,10 @@ __all__ = [
     "Job",
     "NotFound",
     "NotReached",
+    "Post",
     "Progress",
     "Receipt",
     "Refused",
     "Update",
+    "operations",
 ]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
@@ -15,6 +15,7 @@ from infra.client.calls import Call
 from infra.client.errors import NotReached
 from infra.client.event_stream import Resumption
 from infra.client.models import Batch, Callback, Event, File, Job, Page, Receipt, Update
+from infra.client.operations import Operation
 from infra.client.retrying import TRIES, policy
 
 _T = TypeVar("_T")
@@ -129,7 +130,7 @@ class AsyncClient:
             if job.ended or (end is not None and time.monotonic() >= end):
                 return job
 
-    async def stream(self, job_id: str, *, after: str | None = None) -> AsyncIterator[Update]:
+    def stream(self, job_id: str, *, after: str | None = None) -> AsyncIterator[Update]:
         """What happens to a job, as it happens, until it and its callback are over. A connection that breaks is made again, and
         nothing is missed. Who only waits for the job leaves at its terminal ``status``.
 
@@ -140,13 +141,15 @@ class AsyncClient:
             NotFound: there is none.
             NotReached: it could not be reached again.
         """
-        resumption = Resumption(after, self._tries)
-        while not resumption.over:
-            with suppress(httpx.TransportError):
-                async for update in self._streamed(job_id, resumption):
-                    yield update
-            if not resumption.over:
-                await asyncio.sleep(resumption.pause())
+        return self._followed(calls.stream_of(job_id), after)
+
+    def stream_all(self, *, after: str | None = None, **filters: Any) -> AsyncIterator[Update]:
+        """The same of all jobs that fit; it has no end.
+
+        Args:
+            filters: ``source``, ``type``, ``queue``, ``tag``.
+        """
+        return self._followed(calls.stream_of_all(filters), after)
 
     def jobs(self, **filters: Any) -> AsyncIterator[Job]:
         """All jobs that fit, newest first, a page at a time.
@@ -157,12 +160,12 @@ class AsyncClient:
         return self._listed("/jobs", filters, Page[Job])
 
     def events(self, **filters: Any) -> AsyncIterator[Event]:
-        """All events that fit, newest first, a page at a time.
-
-        Args:
-            filters: ``status``, ``source``, ``type``, ``queue``, ``tag``, ``since``, ``until``, ``limit`` (of a page).
-        """
+        """All events that fit, likewise."""
         return self._listed("/events", filters, Page[Event])
+
+    def callbacks(self, **filters: Any) -> AsyncIterator[Callback]:
+        """All callbacks that fit, likewise."""
+        return self._listed("/callbacks", filters, Page[Callback])
 
     async def event(self, event_id: str) -> Event:
         """An event, and its timeline.
@@ -171,6 +174,14 @@ class AsyncClient:
             NotFound: there is none.
         """
         return await self._ask(calls.look("events", event_id), Event)
+
+    async def callback(self, callback_id: str) -> Callback:
+        """A callback as it stands, with its attempts.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._ask(calls.look("callbacks", callback_id), Callback)
 
     async def batch(self, batch_id: str) -> Batch:
         """How jobs stand that were submitted together.
@@ -226,6 +237,14 @@ class AsyncClient:
         """
         return await self._ask(calls.upload(content), File)
 
+    async def ask(self, operation: Operation[_T]) -> _T:
+        """What operators ask for, and what is seldom asked: one of `infra.client.operations`.
+
+        Raises:
+            Refused: an answer that is no 2xx.
+        """
+        return await self._ask(operation.call, operation.kind)
+
     async def _ask(self, call: Call, kind: type[_T], *, patience: float = 0) -> _T:
         async def send() -> httpx.Response:
             request = call.built(self._http)
@@ -248,10 +267,18 @@ class AsyncClient:
             if cursor is None:
                 return
 
-    async def _streamed(self, job_id: str, resumption: Resumption) -> AsyncIterator[Update]:
-        path, headers = calls.stream(job_id, resumption.parser.last_id)
-        quiet = httpx.Timeout(self._timeout, read=60)
-        async with self._http.stream("GET", path, headers=headers, timeout=quiet) as answer:
+    async def _followed(self, call: Call, after: str | None) -> AsyncIterator[Update]:
+        resumption = Resumption(after, self._tries)
+        while not resumption.over:
+            with suppress(httpx.TransportError):
+                async for update in self._streamed(call, resumption):
+                    yield update
+            if not resumption.over:
+                await asyncio.sleep(resumption.pause())
+
+    async def _streamed(self, call: Call, resumption: Resumption) -> AsyncIterator[Update]:
+        request = calls.streaming(call, self._http, resumption.parser.last_id, patience=self._timeout)
+        async with aclosing(await self._http.send(request, stream=True)) as answer:
             if not answer.is_success:
                 await answer.aread()
             if resumption.opened(answer):

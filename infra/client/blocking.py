@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
@@ -14,6 +14,7 @@ from infra.client.calls import Call
 from infra.client.errors import NotReached
 from infra.client.event_stream import Resumption
 from infra.client.models import Batch, Callback, Event, File, Job, Page, Receipt, Update
+from infra.client.operations import Operation
 from infra.client.retrying import TRIES, policy
 
 _T = TypeVar("_T")
@@ -139,12 +140,15 @@ class Client:
             NotFound: there is none.
             NotReached: it could not be reached again.
         """
-        resumption = Resumption(after, self._tries)
-        while not resumption.over:
-            with suppress(httpx.TransportError):
-                yield from self._streamed(job_id, resumption)
-            if not resumption.over:
-                time.sleep(resumption.pause())
+        return self._followed(calls.stream_of(job_id), after)
+
+    def stream_all(self, *, after: str | None = None, **filters: Any) -> Iterator[Update]:
+        """The same of all jobs that fit; it has no end.
+
+        Args:
+            filters: ``source``, ``type``, ``queue``, ``tag``.
+        """
+        return self._followed(calls.stream_of_all(filters), after)
 
     def jobs(self, **filters: Any) -> Iterator[Job]:
         """All jobs that fit, newest first, a page at a time.
@@ -155,12 +159,12 @@ class Client:
         return self._listed("/jobs", filters, Page[Job])
 
     def events(self, **filters: Any) -> Iterator[Event]:
-        """All events that fit, newest first, a page at a time.
-
-        Args:
-            filters: ``status``, ``source``, ``type``, ``queue``, ``tag``, ``since``, ``until``, ``limit`` (of a page).
-        """
+        """All events that fit, likewise."""
         return self._listed("/events", filters, Page[Event])
+
+    def callbacks(self, **filters: Any) -> Iterator[Callback]:
+        """All callbacks that fit, likewise."""
+        return self._listed("/callbacks", filters, Page[Callback])
 
     def event(self, event_id: str) -> Event:
         """An event, and its timeline.
@@ -169,6 +173,14 @@ class Client:
             NotFound: there is none.
         """
         return self._ask(calls.look("events", event_id), Event)
+
+    def callback(self, callback_id: str) -> Callback:
+        """A callback as it stands, with its attempts.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._ask(calls.look("callbacks", callback_id), Callback)
 
     def batch(self, batch_id: str) -> Batch:
         """How jobs stand that were submitted together.
@@ -222,6 +234,14 @@ class Client:
         """
         return self._ask(calls.upload(content), File)
 
+    def ask(self, operation: Operation[_T]) -> _T:
+        """What operators ask for, and what is seldom asked: one of `infra.client.operations`.
+
+        Raises:
+            Refused: an answer that is no 2xx.
+        """
+        return self._ask(operation.call, operation.kind)
+
     def _ask(self, call: Call, kind: type[_T], *, patience: float = 0) -> _T:
         def send() -> httpx.Response:
             request = call.built(self._http)
@@ -243,10 +263,17 @@ class Client:
             if cursor is None:
                 return
 
-    def _streamed(self, job_id: str, resumption: Resumption) -> Iterator[Update]:
-        path, headers = calls.stream(job_id, resumption.parser.last_id)
-        quiet = httpx.Timeout(self._timeout, read=60)
-        with self._http.stream("GET", path, headers=headers, timeout=quiet) as answer:
+    def _followed(self, call: Call, after: str | None) -> Iterator[Update]:
+        resumption = Resumption(after, self._tries)
+        while not resumption.over:
+            with suppress(httpx.TransportError):
+                yield from self._streamed(call, resumption)
+            if not resumption.over:
+                time.sleep(resumption.pause())
+
+    def _streamed(self, call: Call, resumption: Resumption) -> Iterator[Update]:
+        request = calls.streaming(call, self._http, resumption.parser.last_id, patience=self._timeout)
+        with closing(self._http.send(request, stream=True)) as answer:
             if not answer.is_success:
                 answer.read()
             if resumption.opened(answer):

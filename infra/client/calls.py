@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ import msgspec
 from infra.client.errors import NotFound, NotReached, Refused
 
 LONGEST_WAIT: Final = 60  # seconds that one request may wait for a job
+_LONGEST_SILENCE: Final = 60.0  # a comment comes every fifteen seconds
 UNCHANGED: Final[Any] = object()  # a replay's payload is that of its event
 
 _T = TypeVar("_T")
@@ -65,8 +66,7 @@ def read(job_id: str, *, wait: float = 0) -> Call:
 
 def page(path: str, filters: Mapping[str, Any], cursor: str | None) -> Call:
     """``GET /jobs`` and its like."""
-    given = {**filters, "cursor": cursor}
-    return Call("GET", path, {name: _word(value) for name, value in given.items() if value is not None})
+    return Call("GET", path, narrowing({**filters, "cursor": cursor}))
 
 
 def steer(job_id: str, verb: str) -> Call:
@@ -92,14 +92,35 @@ def redeliver(callback_id: str) -> Call:
     return Call("POST", f"/callbacks/{quote(callback_id, safe='')}/redeliver", repeatable=False)
 
 
-def stream(job_id: str, after: str | None) -> tuple[str, dict[str, str]]:
-    """Path and headers of ``GET /jobs/{id}/stream``."""
-    headers = {"Accept": "text/event-stream"}
-    return f"{_job(job_id)}/stream", headers if after is None else headers | {"Last-Event-ID": after}
+def stream_of(job_id: str) -> Call:
+    """``GET /jobs/{id}/stream``."""
+    return Call("GET", f"{_job(job_id)}/stream")
+
+
+def stream_of_all(filters: Mapping[str, Any]) -> Call:
+    """``GET /stream``."""
+    return Call("GET", "/stream", narrowing(filters))
+
+
+def streaming(
+    call: Call, client: httpx.Client | httpx.AsyncClient, after: str | None, *, patience: float
+) -> httpx.Request:
+    """A stream's request.
+
+    Args:
+        after: the last id that came.
+        patience: seconds for everything but what the stream says, where a silence of a minute is its end.
+    """
+    request = call.built(client)
+    request.headers["Accept"] = "text/event-stream"
+    if after is not None:
+        request.headers["Last-Event-ID"] = after
+    request.extensions["timeout"] = httpx.Timeout(patience, read=_LONGEST_SILENCE).as_dict()
+    return request
 
 
 def understood(answer: httpx.Response, kind: type[_T]) -> _T:
-    """What an answer says.
+    """What an answer says; `bytes`: as it is.
 
     Raises:
         Refused: it is no 2xx.
@@ -107,6 +128,8 @@ def understood(answer: httpx.Response, kind: type[_T]) -> _T:
     """
     if not answer.is_success:
         raise refusal(answer)
+    if kind is bytes:
+        return cast("_T", answer.content)
     try:
         return msgspec.json.decode(answer.content, type=kind)
     except msgspec.MsgspecError as error:
@@ -139,6 +162,19 @@ def headers_of(key: str | None) -> dict[str, str]:
 def _submission(options: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: _word(value) for name, value in options.items() if value is not None}
     return {"idempotency_key": str(uuid4()), **given}
+
+
+def narrowing(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given of them. A duration says how long ago.
+
+    >>> narrowing({"source": None, "since": timedelta(hours=2)})
+    {'since': '7200000ms'}
+    """
+    return {
+        name: f"{value // timedelta(milliseconds=1)}ms" if isinstance(value, timedelta) else _word(value)
+        for name, value in filters.items()
+        if value is not None
+    }
 
 
 def _job(job_id: str) -> str:

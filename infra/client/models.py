@@ -38,12 +38,26 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     error: Fault | None = None
 
 
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt at a callback: what the receiver answered (`status`, `reply`), or why there was no answer (`error`)."""
+
+    number: int
+    at: datetime
+    status: int | None = None
+    reply: str = ""
+    error: str | None = None
+
+
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of a job's callback: ``pending``, ``delivered``, ``blocked`` or ``dead``."""
+    """What becomes of a job's callback: ``pending``, ``delivered``, ``blocked`` or ``dead``, and why (`reason`)."""
 
     id: str
     url: str
     status: str
+    reason: str | None = None
+    attempts: list[Post] = []
+    job_id: str | None = None
+    event_id: str | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

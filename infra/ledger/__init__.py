@@ -12,6 +12,7 @@ from infra.ledger.admissions import Admissions
 from infra.ledger.archiving import Archiving
 from infra.ledger.batches import Batches
 from infra.ledger.callbacks import Callbacks
+from infra.ledger.canceling import Canceling
 from infra.ledger.desk import Desk
 from infra.ledger.durations import Durations
 from infra.ledger.erasing import Erasing
@@ -44,6 +45,7 @@ __all__ = [
     "Archiving",
     "Batches",
     "Callbacks",
+    "Canceling",
     "Desk",
     "Durations",
     "Erasing",
@@ -100,6 +102,7 @@ class Ledger:
         self.live = Live(redis, self.reading)
         self.events = Events(scripts, seal, dedup_window=dedup_window)
         self.jobs = Jobs(scripts, seal, retention=retention, dead_retention=dead_retention)
+        self.canceling = Canceling(self.lists, self.jobs)
         self.workers = Workers(scripts)
         self.pauses = Pauses(redis, seal, scripts, self.workers)
         self.archiving = Archiving(redis, seal, scripts, retention=retention, dead_retention=dead_retention)

@@ -22,6 +22,8 @@ LOG_LINES_KEPT = 200
 PAGES = 50  # of a walk, a call
 KEYS_SCANNED = 250  # a page, when indices are made anew
 
+_CANCELED_AT_ONCE = 20  # each is looked for in all of its queue
+
 _WORKER_LOST = ErrorInfo(
     type="WorkerLost", message="the worker died, or was silent for longer than its lease, during this attempt"
 )
@@ -166,8 +168,17 @@ class Jobs:
         Raises:
             LedgerError: not confirmed; to be repeated.
         """
-        (status,) = await self._scripts.run("cancel", by, job_id)
-        return JobStatus(text(status)) if status else None
+        (status,) = await self.cancel_all([job_id], by=by)
+        return status
+
+    async def cancel_all(self, job_ids: Sequence[str], *, by: str = "") -> list[JobStatus | None]:
+        """The same of many, one after the other. Raises and returns as `cancel` does, for each."""
+        found: list[JobStatus | None] = []
+        for first in range(0, len(job_ids), _CANCELED_AT_ONCE):
+            some = job_ids[first : first + _CANCELED_AT_ONCE]
+            replies = await self._scripts.run("cancel", by, *some)
+            found += [JobStatus(text(status)) if status else None for status in replies]
+        return found
 
     async def take_over(self) -> Takeover:
         """Give back the jobs of workers whose lease ran out, a bounded number a call.

@@ -1,11 +1,15 @@
-"""A request's body that is one JSON object, or nothing."""
+"""A request's body that is one JSON object, or nothing; and what such an object narrows to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from starlette.types import Receive, Scope
 
 from infra import strict_json
+from infra.filters import FilterError, read_filter
+from infra.ledger.lists import Filter
+from infra.ledger.records import CallbackStatus, JobStatus
 from ingest.intake import read_body
 from ingest.problems import BODY_MALFORMED, INVALID, Problem
 
@@ -34,3 +38,27 @@ async def read_object(
         if name not in known:
             raise Problem(INVALID, f"Takes {', '.join(known)} - at `$.{name}`")
     return sent
+
+
+def filter_in(
+    words: Mapping[str, Any],
+    statuses: type[JobStatus] | type[CallbackStatus],
+    *,
+    now: datetime,
+    at: str = "$",
+) -> Filter:
+    """What members with the names of `infra.filters.FILTERS` narrow to.
+
+    Args:
+        at: where they stand in the body.
+
+    Raises:
+        Problem: 422 with the first fault.
+    """
+    for name, value in words.items():
+        if not isinstance(value, str):
+            raise Problem(INVALID, f"Needs text - at `{at}.{name}`")
+    try:
+        return read_filter(words, statuses, now=now)
+    except FilterError as error:
+        raise Problem(INVALID, str(error)) from None

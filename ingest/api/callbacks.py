@@ -7,16 +7,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from infra.clock import Clock
-from infra.filters import FILTERS, FilterError, read_filter
+from infra.filters import FILTERS
 from infra.ids import CALLBACK, is_id
-from infra.ledger import Callbacks, Lists, Reading
+from infra.ledger import Callbacks, Desk, Lists, Reading
 from infra.ledger.lists import Filter, gather
 from infra.ledger.pausing import RATE
 from infra.ledger.records import CallbackStatus, JobRecord
 from infra.ledger.selections import MOST, MOST_PAGES
 from infra.signatures import Headers
-from ingest.api.body import read_object
+from ingest.api.body import filter_in, read_object
 from ingest.api.endpoint import Endpoint
+from ingest.callers import caller
 from ingest.keys import Keys
 from ingest.problems import INVALID, JOB_OPEN, NOT_FOUND, Problem
 from ingest.replies import json_reply
@@ -63,15 +64,23 @@ class RedeliverCallback(Endpoint):
 class RedeliverCallbacks(Endpoint):
     """``POST /callbacks/redeliver``: what a filter finds is counted (`dry_run`), or made again, so many a second.
 
-    For a key that may operate. The waits are in the ledger, so that nobody has to stay and pace them.
+    For a key that may operate. The waits are in the ledger, so that nobody has to stay and pace them. What is made again is
+    noted where the console's acts are.
+
+    Args:
+        header: the one in which a proxy says who called.
     """
 
     methods = ("POST",)
 
-    def __init__(self, *, keys: Keys, callbacks: Callbacks, lists: Lists, clock: Clock) -> None:
+    def __init__(
+        self, *, keys: Keys, callbacks: Callbacks, lists: Lists, desk: Desk, header: str | None, clock: Clock
+    ) -> None:
         self._keys = keys
         self._callbacks = callbacks
         self._lists = lists
+        self._desk = desk
+        self._header = header
         self._clock = clock
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
@@ -87,7 +96,9 @@ class RedeliverCallbacks(Endpoint):
             "complete": found.next is None,
             "redelivered": 0,
         }
-        if not dry_run:
+        if found.items and not dry_run:
+            on, client = wanted.source or "", caller(scope, self._header)
+            await self._desk.note(by=f"{by} (API)", act="redeliver callbacks", on=on, client=client)
             oldest_first = found.items[::-1]
             again = await self._callbacks.redeliver(oldest_first, every=timedelta(seconds=1) / rate, by=by)
             told["redelivered"] = sum(again)
@@ -97,13 +108,7 @@ class RedeliverCallbacks(Endpoint):
         """Where no status is named, the dead letters are meant."""
         words: dict[str, Any] = {"status": CallbackStatus.DEAD}
         words |= {name: sent[name] for name in FILTERS if name in sent}
-        for name, value in words.items():
-            if not isinstance(value, str):
-                raise Problem(INVALID, f"Needs text - at `$.{name}`")
-        try:
-            wanted = read_filter(words, CallbackStatus, now=self._clock.now())
-        except FilterError as error:
-            raise Problem(INVALID, str(error)) from None
+        wanted = filter_in(words, CallbackStatus, now=self._clock.now())
         if wanted.status not in _ENDED:
             raise Problem(INVALID, f"Needs one of {', '.join(_ENDED)} - at `status`")
         return wanted

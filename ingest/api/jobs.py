@@ -1,7 +1,7 @@
 """``POST /jobs`` and ``GET /jobs/{id}``."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -49,7 +49,11 @@ _SECONDS: Final = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 
 class SubmitJobs(Endpoint):
-    """``POST /jobs``: the built-in source ``api``. One submission, or a list of up to a hundred: all are taken, or none."""
+    """``POST /jobs``: the built-in source ``api``. One submission, or a list of up to a hundred: all are taken, or none.
+
+    Args:
+        with_secrets: the names of the API keys that have secrets of their own to sign callbacks with.
+    """
 
     methods = ("POST",)
 
@@ -67,6 +71,7 @@ class SubmitJobs(Endpoint):
         client_header: str | None,
         clock: Clock,
         max_body: int,
+        with_secrets: Collection[str],
     ) -> None:
         self._keys = keys
         self._recorder = recorder
@@ -79,13 +84,16 @@ class SubmitJobs(Endpoint):
         self._client_header = client_header
         self._clock = clock
         self._max_body = max_body
+        self._with_secrets = with_secrets
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         headers = Headers(scope["headers"])
         begun = perf_counter()
         key = self._keys.require(headers, "submit")
         body = await read_body(scope, receive, limit=self._max_body)
-        submissions, is_batch = read_submissions(body, policy=self._policy, now=self._clock.now())
+        submissions, is_batch = read_submissions(
+            body, policy=self._policy, now=self._clock.now(), key=headers.get("idempotency-key")
+        )
         along = {name: value for name in _KEPT_HEADERS if (value := headers.get(name)) is not None}
         client = caller(scope, self._client_header)
         arrivals = [await self._arrival(submission, key, along, client) for submission in submissions]
@@ -132,7 +140,12 @@ class SubmitJobs(Endpoint):
         if entry is None and self._routes.any_worker:
             raise Problem(INVALID, f"No worker has a handler for ({API_SOURCE!r}, {submission.type!r}).")
         return submission.arrival(
-            entry, self._clock.now(), accepted_by=key.name, headers=headers, client=client or None
+            entry,
+            self._clock.now(),
+            accepted_by=key.name,
+            secret_of=key.name if key.name in self._with_secrets else None,
+            headers=headers,
+            client=client or None,
         )
 
 

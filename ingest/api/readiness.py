@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from infra.findings import NO_WORKER, Severity, of_server
-from infra.ledger import Ledger
+from infra.ledger import Ledger, LedgerError
 from infra.store import facts
 
 
@@ -31,7 +31,12 @@ class Readiness:
         Raises:
             LedgerError: Redis does not answer.
         """
-        found = [] if self._in_memory else list(of_server(await facts(self._ledger.redis)))
-        if not await self._ledger.workers.manifests():
-            found.append(NO_WORKER)
-        return [finding.text for finding in found if finding.severity is Severity.ERROR]
+        found = [] if self._in_memory else of_server(await facts(self._ledger.redis))
+        reasons = [finding.text for finding in found if finding.severity is Severity.ERROR]
+        try:
+            if not await self._ledger.workers.manifests():
+                reasons.append(NO_WORKER.text)
+        except LedgerError:
+            if not reasons:
+                raise
+        return reasons

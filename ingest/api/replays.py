@@ -6,14 +6,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from infra.clock import Clock
-from infra.filters import FILTERS, FilterError, read_filter
+from infra.filters import FILTERS
 from infra.ids import JOB, REPLAY, is_id
 from infra.ledger import Replays
 from infra.ledger.bulk import BulkReplay, Terms
 from infra.ledger.lists import Filter
 from infra.ledger.records import TERMINAL_STATUSES, JobStatus
 from infra.signatures import Headers
-from ingest.api.body import read_object
+from ingest.api.body import filter_in, read_object
 from ingest.api.endpoint import Endpoint
 from ingest.keys import Keys
 from ingest.problems import INVALID, NOT_FOUND, REPLAY_ENDED, Problem
@@ -61,14 +61,8 @@ class StartReplay(Endpoint):
 
     def _wanted(self, asked: dict[str, Any], ids: list[str] | None) -> Filter:
         """Where neither a status nor ids are named, the dead letters are meant."""
-        for name, value in asked.items():
-            if not isinstance(value, str):
-                raise Problem(INVALID, f"Needs text - at `$.filter.{name}`")
         words = asked if ids is not None or "status" in asked else {**asked, "status": JobStatus.FAILED}
-        try:
-            wanted = read_filter(words, JobStatus, now=self._clock.now())
-        except FilterError as error:
-            raise Problem(INVALID, str(error)) from None
+        wanted = filter_in(words, JobStatus, now=self._clock.now(), at="$.filter")
         if wanted.status is not None and wanted.status not in TERMINAL_STATUSES:
             raise Problem(INVALID, f"Needs one of {', '.join(sorted(TERMINAL_STATUSES))} - at `status`")
         if ids is not None and words.keys() - {"status"}:

@@ -1,17 +1,21 @@
-"""``POST /jobs/{id}/cancel``, ``POST /jobs/{id}/retry`` and ``POST /events/{id}/replay``: what is done to jobs by hand."""
+"""What is done to jobs by hand: canceled, one or many, retried, replayed."""
 
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from infra.clock import Clock
+from infra.filters import FILTERS
 from infra.ids import JOB, is_id
-from infra.ledger import Jobs, Reading, Steering
+from infra.ledger import Canceling, Jobs, Reading, Steering
+from infra.ledger.canceling import OPEN_STATUSES
 from infra.ledger.records import TERMINAL_STATUSES, JobRecord, JobStatus
 from infra.routes import Routes
 from infra.signatures import Headers
 from infra.submission import SubmissionError, read_queue
-from ingest.api.body import read_object
+from ingest.api.body import filter_in, read_object
 from ingest.api.endpoint import Endpoint
 from ingest.api.query import query_of
 from ingest.keys import Keys
@@ -20,7 +24,9 @@ from ingest.problems import INVALID, JOB_ENDED, NOT_FOUND, Problem
 from ingest.receipts import Receipts, preferred_wait
 from ingest.replies import json_reply, text_reply
 from ingest.rerun import AS_IT_WAS, REFUSALS, Rerun
-from ingest.views import job_view
+from ingest.views import canceled_view, job_view
+
+_LONGEST: Final = 16 * 1024
 
 
 class _Steer(Endpoint):
@@ -69,6 +75,36 @@ class CancelJob(_Steer):
         if token is not None and prefers_page(headers.get("accept")):
             return text_reply("", 303, {"Location": f"/jobs/{job_id}?{urlencode({'token': token})}"})
         return await self._shown(job_id, operator=token is None)
+
+
+class CancelJobs(Endpoint):
+    """``POST /jobs/cancel``: what a filter finds is counted (`dry_run`), or canceled; for a key that may operate."""
+
+    methods = ("POST",)
+
+    def __init__(self, canceling: Canceling, *, keys: Keys, clock: Clock) -> None:
+        self._canceling = canceling
+        self._keys = keys
+        self._clock = clock
+
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        by = self._keys.require(Headers(scope["headers"]), "operate").name
+        sent = await read_object(scope, receive, limit=_LONGEST, known=(*FILTERS, "dry_run"))
+        words: dict[str, Any] = {name: sent[name] for name in FILTERS if name in sent}
+        dry_run = sent.get("dry_run", False)
+        if not isinstance(dry_run, bool):
+            raise Problem(INVALID, "Needs true or false - at `$.dry_run`")
+        if not words:
+            raise Problem(
+                INVALID, f"Needs one of {', '.join(FILTERS)}: no filter would mean every job - at `$`"
+            )
+        wanted = filter_in(words, JobStatus, now=self._clock.now())
+        if wanted.status not in (None, *OPEN_STATUSES):
+            raise Problem(INVALID, f"Needs one of {', '.join(OPEN_STATUSES)} - at `status`")
+        found = await self._canceling.find(wanted)
+        return json_reply(
+            canceled_view(found, None if dry_run else await self._canceling.cancel(found, by=by))
+        )
 
 
 class RetryJob(_Steer):

@@ -11,8 +11,13 @@ from ingest.problems import BODY_MALFORMED, CALLBACK_URL_REFUSED, INVALID, Probl
 MOST_IN_A_BATCH: Final = 100
 
 
-def read_submissions(body: bytes, *, policy: EgressPolicy, now: datetime) -> tuple[list[Submission], bool]:
+def read_submissions(
+    body: bytes, *, policy: EgressPolicy, now: datetime, key: str | None = None
+) -> tuple[list[Submission], bool]:
     """The entries of a request, and whether it was a batch.
+
+    Args:
+        key: the request's own, for entries without an `idempotency_key`; those of a batch get their places behind it.
 
     Raises:
         Problem: 400 where the body is not JSON; 422 with the first fault and its place.
@@ -22,10 +27,18 @@ def read_submissions(body: bytes, *, policy: EgressPolicy, now: datetime) -> tup
     except strict_json.StrictJSONError as error:
         raise Problem(BODY_MALFORMED, str(error) if body else "There is none.") from None
     if not isinstance(sent, list):
-        return [_read(sent, "$", policy, now)], False
+        return [_read(_keyed(sent, key), "$", policy, now)], False
     if not 1 <= len(sent) <= MOST_IN_A_BATCH:
         raise Problem(INVALID, f"A batch has 1 to {MOST_IN_A_BATCH} jobs.")
+    if key is not None:
+        sent = [_keyed(one, f"{key}/{place}") for place, one in enumerate(sent)]
     return [_read(one, f"$[{place}]", policy, now) for place, one in enumerate(sent)], True
+
+
+def _keyed(sent: Any, key: str | None) -> Any:
+    if key is None or not isinstance(sent, dict) or sent.get("idempotency_key") is not None:
+        return sent
+    return sent | {"idempotency_key": key}
 
 
 def _read(sent: Any, place: str, policy: EgressPolicy, now: datetime) -> Submission:

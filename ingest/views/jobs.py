@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from infra.clock import rfc3339
+from infra.ledger.canceling import OpenJobs
 from infra.ledger.records import AttemptRecord, HandlerEntry, JobRecord, Progress
 from ingest.views.callbacks import callback_view
 from ingest.views.moments import moment
@@ -70,6 +71,21 @@ def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
         "started_at": rfc3339(attempt.started_at),
         "ended_at": rfc3339(attempt.ended_at),
         "error": None if attempt.error is None else attempt.error.public(),
+    }
+
+
+def canceled_view(found: OpenJobs, canceled: int | None) -> dict[str, Any]:
+    """What became of many. Where `complete` is false, there are at least so many.
+
+    Args:
+        canceled: how many; None: they were only to be counted.
+    """
+    return {
+        "dry_run": canceled is None,
+        "count": len(found.statuses),
+        "counts": dict(found.counts),
+        "complete": found.complete,
+        "canceled": canceled or 0,
     }
 
 

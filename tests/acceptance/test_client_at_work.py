@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import pytest
 
-from infra.client import AsyncClient, Client, Refused, Update
+from infra.client import AsyncClient, Client, Refused, Update, operations
 from tests.acceptance.builders import API_KEY, Server, System
 from tests.acceptance.inbox import Inbox
 
@@ -110,6 +110,10 @@ def test_a_job_is_submitted_watched_waited_for_and_its_event_read(
     event = client.event(receipt.event_id)
     assert [entry["kind"] for entry in event.timeline][-1] == "callback"
     assert job.callback is not None
+    assert client.callback(job.callback.id).attempts[0].status == 204
+    many = operations.redeliver_many(status="delivered", tag="org-7", since="1h", dry_run=True)
+    counted = client.ask(many)
+    assert (counted.count >= 1, counted.redelivered) == (True, 0)
     assert client.redeliver(job.callback.id).status == "pending"
 
 

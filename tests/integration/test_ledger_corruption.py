@@ -122,7 +122,8 @@ async def build(bench: Bench) -> World:
     await bench.accept(numbered(QUEUED), numbered(QUEUED_TOO), numbered(LOW, queue="low"))
     await bench.accept(numbered(SCHEDULED, run_at=datetime(2020, 1, 1, tzinfo=UTC)))
     await bench.die("w3")
-    await direct("plan", BULK_REPLAY, 2, "by", "ops", f"job_{suffix(ENDED)}")(bench, World([], leased, {}))
+    plan = direct("plan", BULK_REPLAY, "", 2, "by", "ops", f"job_{suffix(ENDED)}")
+    await plan(bench, World([], leased, {}))
     found = await bench.client.keys("*")
     dump = {key: (await bench.client.dump(key), max(0, await bench.client.pttl(key))) for key in found}
     return World(running, leased, dump)
@@ -253,7 +254,7 @@ ACTS: dict[str, Act] = {
     "batch": direct("batch", f"bat_{suffix(1)}", "sealed", 1000),
     "retry by hand": _retry,
     "replay": _replay,
-    "plan": direct("plan", f"rep_{suffix(2)}", 2, "by", "ops", f"job_{suffix(ENDED)}"),
+    "plan": direct("plan", f"rep_{suffix(2)}", "in one place", 2, "by", "ops", f"job_{suffix(ENDED)}"),
     "proceed": _proceed,
     "halt": lambda bench, world: bench.ledger.replays.halt(BULK_REPLAY, by="ops"),
     "promote": lambda bench, world: bench.ledger.jobs.promote(QUEUES),

@@ -29,6 +29,30 @@ def test_what_an_attempt_kept_the_next_one_finds(ledger_store: Store) -> None:
     on(ledger_store, scenario)
 
 
+def test_of_a_step_is_noted_which_attempt_kept_it_and_when(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        claim = await bench.take()
+        await bench.ledger.steps.keep(claim, "step:fetch ü", "1")
+        await bench.settle(RETRIED, claim)
+        (again,) = await bench.claim("w2")
+        for name in ("step:store", "step:spoilt", "until:tomorrow"):
+            await bench.ledger.steps.keep(again, name, "1")
+        await bench.client.hset(keys.STEPS + claim.job_id, "kept:spoilt", "9" * 40)
+
+        history = await bench.ledger.histories.history(claim.event_id)
+
+        assert history is not None
+        (job,) = history.jobs
+        assert job.steps == ("fetch ü", "spoilt", "store")
+        assert {name: (keeping.round, keeping.attempt) for name, keeping in job.kept.items()} == {
+            "fetch ü": (1, 1),
+            "store": (1, 2),
+        }
+        assert job.kept["fetch ü"].at <= job.kept["store"].at
+
+    on(ledger_store, scenario)
+
+
 def test_keeping_twice_is_keeping_once(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         claim = await bench.take()

@@ -5,9 +5,18 @@ from typing import Annotated
 from msgspec import Meta
 
 from ingest.openapi.call import HTML, JSON, Answer, Body, Call, Parameter
-from ingest.openapi.calls.parameters import BATCH, JOB, LAST_ID, LAST_ID_HEADER, PREFER, WAIT, listing
+from ingest.openapi.calls.parameters import (
+    BATCH,
+    IDEMPOTENCY_KEY,
+    JOB,
+    LAST_ID,
+    LAST_ID_HEADER,
+    PREFER,
+    WAIT,
+    listing,
+)
 from ingest.openapi.shapes.jobs import Batch, Job, Jobs
-from ingest.openapi.shapes.steering import BatchReceipt, Receipt, Submission
+from ingest.openapi.shapes.steering import BatchReceipt, Cancellation, CancelRequest, Receipt, Submission
 from ingest.openapi.shapes.words import Queue, Source, Tag, Type
 from ingest.problems import (
     BODY_MALFORMED,
@@ -62,7 +71,7 @@ CALLS = (
         summary="Submit a job, or a batch",
         words="A list of up to a hundred is a batch: all are taken, or none.",
         scope="submit",
-        parameters=(PREFER,),
+        parameters=(PREFER, IDEMPOTENCY_KEY),
         body=Body(
             media={JSON: (Submission, _BATCH)},
             examples={
@@ -161,6 +170,33 @@ CALLS = (
         problems=(NOT_FOUND,),
         curl='-sSi --http1.1 --max-time 2 -H "Connection: Upgrade" -H "Upgrade: websocket" -H "Sec-WebSocket-Version: 13" '
         '-H "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==" "$HOOKLINE/jobs/$JOB/ws"',
+    ),
+    Call(
+        method="POST",
+        path="/jobs/cancel",
+        of_many=True,
+        name="cancelJobs",
+        tag="Jobs",
+        summary="Cancel many jobs, or count them",
+        words="Those that fit and have not ended; those that run last. At most 10,000 at a time.",
+        scope="operate",
+        body=Body(
+            media={JSON: CancelRequest},
+            examples={
+                "how many would it be?": {"tag": "org-7", "dry_run": True},
+                "what a source has waiting": {"source": "acme", "status": "queued"},
+            },
+        ),
+        answers={200: Answer(words="How many those are.", media={JSON: Cancellation})},
+        problems=(
+            BODY_MALFORMED,
+            BODY_TIMEOUT,
+            BODY_TOO_LARGE,
+            ENCODING_UNSUPPORTED,
+            INVALID,
+            NOT_READABLE,
+        ),
+        curl='-d \'{"tag": "org-7", "dry_run": true}\' "$HOOKLINE/jobs/cancel"',
     ),
     Call(
         method="POST",

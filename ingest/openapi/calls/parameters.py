@@ -58,6 +58,12 @@ PREFER: Final = Parameter(
     words="`wait=N`: answer with the job when it has ended, in N seconds at the latest; at most 60.",
     place="header",
 )
+IDEMPOTENCY_KEY: Final = Parameter(
+    name="Idempotency-Key",
+    kind=Annotated[str, Meta(pattern="^[!-~]{1,100}$", examples=["report-2026-11"])],
+    words="The `idempotency_key` where an entry has none.",
+    place="header",
+)
 LAST_ID: Final = Parameter(
     name="last_event_id", kind=str, words="For clients that can't set `Last-Event-ID`."
 )

@@ -104,14 +104,17 @@ class Entry(Struct, kw_only=True):
     queue: Queue | UnsetType = UNSET
     parent: JobId | UnsetType | None = UNSET
     number: Whole | UnsetType = UNSET
-    round: Whole | UnsetType = UNSET
+    round: Whole | UnsetType | None = UNSET
     worker: Text | UnsetType | None = UNSET
     ended_at: Moment | UnsetType | None = UNSET
     outcome: Annotated[str, Meta(description="`attempt`: null while it runs.")] | UnsetType | None = UNSET
     progress: Progress | UnsetType | None = UNSET
     level: Text | UnsetType = UNSET
     message: Text | UnsetType = UNSET
-    names: Annotated[list[str], Meta(description="`steps`: those that attempts kept.")] | UnsetType = UNSET
+    names: (
+        Annotated[list[str], Meta(description="`steps`: those that an attempt kept, in that order.")]
+        | UnsetType
+    ) = UNSET
     status: (
         Annotated[
             int | str,
@@ -124,7 +127,7 @@ class Entry(Struct, kw_only=True):
         | None
     ) = UNSET
     reason: Annotated[str, Meta(description="`undelivered`: why.")] | UnsetType | None = UNSET
-    attempt: Annotated[int, Meta(ge=0, description="`log`: whose.")] | UnsetType | None = UNSET
+    attempt: Annotated[int, Meta(ge=0, description="`log`, `steps`: whose.")] | UnsetType | None = UNSET
     callback_id: Text | UnsetType = UNSET
     duration_ms: Whole | UnsetType = UNSET
     reply: Text | UnsetType | None = UNSET

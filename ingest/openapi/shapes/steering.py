@@ -196,6 +196,37 @@ class BulkReplays(Struct, kw_only=True):
     items: list[BulkReplay]
 
 
+class CancelRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs to cancel, of those that have not ended. At least one of its filters has to be there."""
+
+    status: Literal["scheduled", "queued", "started"] | UnsetType = UNSET
+    source: Source | UnsetType = UNSET
+    type: Type | UnsetType = UNSET
+    queue: Queue | UnsetType = UNSET
+    tag: Tag | UnsetType = UNSET
+    since: Annotated[str, Meta(description="A moment, or how long ago.", examples=["2h"])] | UnsetType = UNSET
+    until: Annotated[str, Meta(description="A moment, or how long ago.", examples=["1h"])] | UnsetType = UNSET
+    dry_run: Annotated[bool, Meta(description="Only count them.")] = False
+
+
+class OpenCounts(Struct, kw_only=True):
+    """How many of them stood in each status."""
+
+    scheduled: Whole
+    queued: Whole
+    started: Whole
+
+
+class Cancellation(Struct, kw_only=True):
+    """How many jobs were found, and canceled."""
+
+    dry_run: bool
+    count: Whole
+    counts: OpenCounts
+    complete: Annotated[bool, Meta(description="False: there may be more; ask again.")]
+    canceled: Annotated[Whole, Meta(description="Those that are canceled now; 0 in a dry run.")]
+
+
 class File(Struct, kw_only=True):
     """A file that is kept; a payload names it by its id."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.client import AsyncClient, Client, NotFound, NotReached, Receipt, Refused, Update
+from infra.client import AsyncClient, Client, NotFound, NotReached, Receipt, Refused, Update, operations
 from infra.client import retrying as retrying_module
 from infra.client.event_stream import Resumption
 
@@ -317,6 +317,52 @@ def test_events_batches_and_callbacks_are_read(asking: Any) -> None:
         asking(Server(httpx.Response(200, json=made)), lambda client: client.redeliver("cb_1")).status
         == "pending"
     )
+
+
+def test_one_callback_is_read_with_its_attempts(asking: Any) -> None:
+    told = {
+        "id": "cb_1",
+        "url": "https://example.com",
+        "status": "dead",
+        "reason": "given up",
+        "job_id": "job_1",
+        "attempts": [
+            {"number": 1, "at": "2026-11-22T06:00:00Z", "duration_ms": 3, "status": 500, "reply": "no"}
+        ],
+    }
+    one = Server(httpx.Response(200, json=told))
+    callback = asking(one, lambda client: client.callback("cb_1"))
+    assert (callback.reason, callback.attempts[0].status) == ("given up", 500)
+    assert one.requests[0].url.path == "/callbacks/cb_1"
+    many = Server(httpx.Response(200, json={"items": [told], "next_cursor": None}))
+    listed = asking(many, lambda client: client.callbacks(status="dead", since=timedelta(hours=2)))
+    assert [found.id for found in listed] == ["cb_1"]
+    assert dict(many.requests[0].url.params) == {"status": "dead", "since": "7200000ms"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        ({}, {"dry_run": False}),
+        (
+            {"dry_run": True, "source": "acme", "since": timedelta(hours=2), "rate": 5},
+            {"dry_run": True, "source": "acme", "since": "7200000ms", "rate": 5},
+        ),
+    ],
+)
+def test_many_callbacks_are_made_again_once_or_counted(
+    asking: Any, words: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    told = {"dry_run": sent["dry_run"], "count": 3, "complete": True, "redelivered": 0}
+    server = Server(httpx.Response(200, json=told))
+    assert asking(server, lambda client: client.ask(operations.redeliver_many(**words))).count == 3
+    assert json.loads(server.requests[0].content) == sent
+    lost = Server(httpx.ReadError("gone"), httpx.Response(200, json=told))
+    if sent["dry_run"]:
+        assert asking(lost, lambda client: client.ask(operations.redeliver_many(**words))).count == 3
+    else:
+        with pytest.raises(NotReached):
+            asking(lost, lambda client: client.ask(operations.redeliver_many(**words)))
 
 
 def test_a_stream_of_a_job_that_is_not_there_is_refused(asking: Any) -> None:

@@ -83,7 +83,7 @@ def test_an_event_is_shown_with_all_that_became_of_it() -> None:
             told = await lived(house)
             shown = (await get(house, f"/events/{told['event_id']}")).json()
             entries = shown["timeline"]
-            assert [entry["kind"] for entry in entries if entry["at"] is None] == ["steps", "duplicates"]
+            assert [entry["kind"] for entry in entries if entry["at"] is None] == ["duplicates"]
             times = [entry["at"] for entry in entries if entry["at"] is not None]
             assert times == sorted(times)
             (received,), (verified,) = of_kind(entries, "received"), of_kind(entries, "verified")
@@ -100,11 +100,39 @@ def test_an_event_is_shown_with_all_that_became_of_it() -> None:
                 for entry in of_kind(entries, "attempt")
             ] == [(1, "w1", "retried", "no total"), (2, "w2", "failed", "no total")]
             assert [entry["message"] for entry in of_kind(entries, "log")] == ["half <b>way</b>"]
-            assert [entry["names"] for entry in of_kind(entries, "steps")] == [["fetch"]]
+            (steps,) = of_kind(entries, "steps")
+            assert (steps["round"], steps["attempt"], steps["names"]) == (1, 2, ["fetch"])
             assert [entry["status"] for entry in of_kind(entries, "ended")] == ["failed"]
             (post,) = of_kind(entries, "callback")
             assert (post["status"], post["reply"], post["duration_ms"]) == (500, "oh no", 80)
             assert {entry["job_id"] for entry in entries if "job_id" in entry} == {told["job_id"]}
+
+    asyncio.run(check())
+
+
+def test_steps_stand_with_the_attempt_that_kept_them_in_their_order() -> None:
+    async def check() -> None:
+        async with running() as house:
+            told = await sent(house)
+            claim = await house.claim()
+            for name in ("step:second", "step:first", "until:2026"):
+                await house.ledger.steps.keep(claim, name, "{}")
+            house.redis.hdel(f"hookline:steps:{told['job_id']}", "kept:second")  # as an older version left it
+            again = Retried(delay=timedelta(0), error=ErrorInfo(type="ValueError", message="no total"))
+            await house.ledger.jobs.settle("w1", [Settlement(claim=claim, outcome=again, handler="m:f")])
+            (claim,) = await house.ledger.jobs.claim(
+                "w2", sequence=1, slots=1, queues=["default"], lease=MINUTE
+            )
+            for name in ("step:third", "step:a fourth"):
+                await house.ledger.steps.keep(claim, name, "{}")
+            entries = (await get(house, f"/events/{told['event_id']}")).json()["timeline"]
+            kept = of_kind(entries, "steps")
+            assert [(entry["attempt"], entry["names"]) for entry in kept] == [
+                (1, ["first"]),
+                (2, ["third", "a fourth"]),
+                (None, ["second"]),
+            ]
+            assert [entry["at"] is None for entry in kept] == [False, False, True]
 
     asyncio.run(check())
 

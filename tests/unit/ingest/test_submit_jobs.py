@@ -13,7 +13,7 @@ from infra.bounds import MOST_METADATA
 from infra.egress import EgressPolicy
 from ingest.api.submission import MOST_IN_A_BATCH, read_submissions
 from ingest.problems import Problem
-from tests.unit.ingest.application import API_KEY, NOW, assert_problem, running
+from tests.unit.ingest.application import API_KEY, NOW, SUBMIT_KEY, WHSEC, assert_problem, running
 
 POLICY = EgressPolicy()
 
@@ -58,6 +58,36 @@ def test_a_submission_becomes_an_event_of_the_source_api() -> None:
             )
             assert event.body == '{"ü":[1,2.5,null]}'.encode()
             assert (event.metadata, event.headers) == ({"order": 7}, {})
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(("key", "secret_of"), [(SUBMIT_KEY, "sender"), (API_KEY, None)])
+def test_whose_secret_signs_its_callback_is_settled_when_a_job_is_taken(
+    key: str, secret_of: str | None
+) -> None:
+    """And stays so, whoever replays it. Of the secret itself, nothing is stored."""
+
+    async def check() -> None:
+        settings = {"HOOKLINE_API_KEY_CALLBACK_SECRETS": f"sender:{WHSEC}"}
+        async with running(settings=settings) as house:
+            wanted = {"type": "a", "callback_url": "https://127.0.0.1/inbox"}
+            event_id = (await house.submit(wanted, key=key)).json()["event_id"]
+            replay = {"payload": {"other": 1}}
+            assert (
+                await house.http.post(
+                    f"/events/{event_id}/replay", json=replay, headers={"Authorization": f"Bearer {API_KEY}"}
+                )
+            ).status_code == 202
+            for turn in (1, 2):
+                claim = await house.claim(sequence=turn)
+                assert claim.callback_options.secret_of == secret_of
+                await house.finish(claim)
+            due, _ = await house.ledger.callbacks.due("s", sequence=1, most=9, hold=timedelta(minutes=1))
+            assert [one.options.secret_of for one in due] == [secret_of, secret_of]
+            assert not any(
+                WHSEC.removeprefix("whsec_").encode() in kept for kept in house.contents().values()
+            )
 
     asyncio.run(check())
 
@@ -127,6 +157,22 @@ def test_an_idempotency_key_is_good_for_one_type_and_payload() -> None:
                     first.json()["job_id"],
                 )
             assert house.redis.llen("rq:queue:default") == 1
+
+    asyncio.run(check())
+
+
+def test_a_request_may_have_the_key_in_a_header() -> None:
+    async def check() -> None:
+        async with running() as house:
+            batch = [{"type": "a"}, {"type": "a", "idempotency_key": "own"}]
+            for duplicate in (False, True):
+                told = (await house.submit({"type": "a", "payload": 1}, Idempotency_Key="k")).json()
+                those = (await house.submit(batch, Idempotency_Key="k")).json()
+                assert [one["duplicate"] for one in (told, *those)] == [duplicate] * 3
+            other = await house.submit({"type": "a", "payload": 2}, Idempotency_Key="k")
+            assert_problem(other, 409, "idempotency_conflict")
+            assert (await house.submit({"type": "a", "idempotency_key": "own"})).status_code == 200
+            assert house.redis.llen("rq:queue:default") == 3
 
     asyncio.run(check())
 
