@@ -58,10 +58,6 @@ class Runner:
         self._clock = clock
         self._jitter = jitter
 
-    def handles(self, source: str, type: str) -> bool:  # noqa: A002 - the contract's word
-        """Whether there is a handler for such events."""
-        return self._registry.find(source, type) is not None
-
     async def run(self, claim: Claim, *, canceled: Callable[[], bool] = never) -> Outcome:
         """Make the attempt, and say what becomes of the job.
 

@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import json
 import math
-import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -43,7 +42,8 @@ class Effects(Protocol):
 
 
 class Log:
-    """The job's own log. A line is cut at 2 KiB, and an attempt may write 200; one more says that the rest is missing."""
+    """The job's own log, called as one of `logging` is. A line is cut at 2 KiB, and an attempt may write 200; one more says that the
+    rest is missing."""
 
     def __init__(self, job_id: str, effects: Effects) -> None:
         self._job_id = job_id
@@ -51,32 +51,44 @@ class Log:
         self._numbers = count(1)
         self._over = False
 
-    def debug(self, message: str) -> None:
-        self._line("debug", message)
+    def debug(self, message: str, *values: object) -> None:
+        self._line("debug", message, values)
 
-    def info(self, message: str) -> None:
-        self._line("info", message)
+    def info(self, message: str, *values: object) -> None:
+        self._line("info", message, values)
 
-    def warning(self, message: str) -> None:
-        self._line("warning", message)
+    def warning(self, message: str, *values: object) -> None:
+        self._line("warning", message, values)
 
-    def error(self, message: str) -> None:
-        self._line("error", message)
+    def error(self, message: str, *values: object) -> None:
+        self._line("error", message, values)
 
     def end(self) -> None:
         """The attempt is over: what is still said is not heard."""
         self._over = True
 
-    def _line(self, level: str, message: str) -> None:
+    def _line(self, level: str, message: str, values: tuple[object, ...]) -> None:
         number = next(self._numbers)
         if number <= LINES_PER_ATTEMPT:
-            self._write(level, clip(str(message), LINE_LIMIT))
+            self._write(level, clip(message % values if values else str(message), LINE_LIMIT))
         elif number == LINES_PER_ATTEMPT + 1:
             self._write("warning", f"more than {LINES_PER_ATTEMPT} lines in one attempt: the rest is dropped")
 
     def _write(self, level: str, message: str) -> None:
         if not self._over:
             self._effects.log(self._job_id, level, message)
+
+
+class _End:
+    """Whether an attempt is over, for all who go on beside it, in whatever thread: nobody waits for it, so it needs no lock."""
+
+    __slots__ = ("come",)
+
+    def __init__(self) -> None:
+        self.come = False
+
+    def has_come(self) -> bool:
+        return self.come
 
 
 class Context:
@@ -112,7 +124,7 @@ class Context:
         self._loop = loop
         self._made: Durable | None = None
         self._opened: Files | None = None
-        self._ended = threading.Event()
+        self._end = _End()
 
     @cached_property
     def event(self) -> Event:
@@ -194,7 +206,7 @@ class Context:
 
         An ``async def`` handler is interrupted anyway; a thread can't be, so a long ``def`` handler should ask.
         """
-        return self._ended.is_set() or self._canceled()
+        return self._end.come or self._canceled()
 
     def now(self) -> datetime:
         """The time, in UTC. Tests move it."""
@@ -228,7 +240,7 @@ class Context:
             stage=None if stage is None else clip(stage, TEXT_LIMIT),
             item=None if item is None else clip(item, TEXT_LIMIT),
         )
-        if not self._ended.is_set():
+        if not self._end.come:
             self._effects.progress(self.job_id, report)
 
     def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
@@ -349,7 +361,7 @@ class Context:
 
     def end(self) -> None:
         """The attempt is over; a thread that was left behind is told so, and no longer heard."""
-        self._ended.set()
+        self._end.come = True
         self.log.end()
         if self._opened is not None:
             self._opened.remove()
@@ -357,20 +369,20 @@ class Context:
     @property
     def _durable(self) -> Durable:
         if self._made is None:
-            self._made = Durable(self._claim, self._services, over=self._ended.is_set)
+            self._made = Durable(self._claim, self._services, over=self._end.has_come)
         return self._made
 
     @property
     def _files(self) -> Files:
         if self._opened is None:
-            self._opened = Files(self._claim, self._services, over=self._ended.is_set)
+            self._opened = Files(self._claim, self._services, over=self._end.has_come)
         return self._opened
 
     def _done(self, work: Coroutine[Any, Any, _T]) -> Coroutine[Any, Any, _T] | _T:
         """In a ``def`` handler what the coroutine returns: its thread waits for the loop."""
         if self._loop is None:
             return work
-        if self._ended.is_set():
+        if self._end.come:
             work.close()
             raise AttemptOver
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

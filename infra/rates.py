@@ -23,7 +23,8 @@ class Rate:
         return self.count / self.period.total_seconds()
 
     def __str__(self) -> str:
-        return f"{self.count}/{self.period.total_seconds():g}s"
+        seconds = self.period.total_seconds()
+        return f"{self.count}/s" if seconds == 1 else f"{self.count}/{seconds:g}s"
 
 
 def parse_rate(text: str) -> Rate:

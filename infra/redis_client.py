@@ -7,7 +7,6 @@ safely, and whoever calls them decides when. Nothing connects before its first c
 import logging
 import re
 import socket
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
@@ -136,40 +135,6 @@ def memory(server: "FakeServer | None" = None) -> Memory:
 def leads_out(client: redis.asyncio.Redis) -> bool:
     """Whether a client's connections lead to a server, and not into this process."""
     return issubclass(client.connection_pool.connection_class, _Swift)
-
-
-def redacted(url: str) -> str:
-    """The address as it may be shown: no user, no password, no options.
-
-    >>> redacted("rediss://default:hush@cache.example:6380/2?ssl_cert_reqs=none")
-    'rediss://cache.example:6380/2'
-    >>> redacted("redis://:a/b@cache.example")
-    'an unreadable address'
-    """
-    try:
-        if url.startswith(_SENTINEL):
-            return str(redis_sentinel.read(url))
-        parts = _parts(url)
-    except SettingsError:
-        return "an unreadable address"
-    host = parts.hostname or ""
-    literal = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{literal}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-
-def refuse_cluster(info: Mapping[str, Any]) -> None:
-    """Stop at a server that answers for a part of the keys only.
-
-    Args:
-        info: what ``INFO`` says, as redis-py reads it.
-
-    Raises:
-        SettingsError: the server is a node of a Redis Cluster.
-    """
-    if str(info.get("cluster_enabled", 0)) == "1":
-        raise SettingsError(
-            "REDIS_URL: a Redis Cluster spreads keys that RQ needs together; give it a single server"
-        )
 
 
 def _options(url: str, *, blocking: bool, name: str) -> dict[str, Any]:

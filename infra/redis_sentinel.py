@@ -36,13 +36,6 @@ class Sentinels(NamedTuple):
     options: Mapping[str, Any]
     own: Mapping[str, Any]
 
-    def __str__(self) -> str:
-        """As it may be shown: no user, no password."""
-        hosts = ",".join(
-            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.addresses
-        )
-        return f"sentinel://{hosts}/{self.primary}/{self.options['db']}"
-
 
 def read(url: str) -> Sentinels:
     """An address taken apart.

@@ -10,13 +10,14 @@ A stream may be endless on purpose: the application is given what it needs to en
 import logging
 from asyncio import BaseTransport, TimerHandle, Transport
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from ingest.intake import MOST_HEADER_BYTES, refusal_of
+from ingest.intake import BODY, MOST_HEADER_BYTES, refusal_of
 from ingest.problems import HEADERS_TIMEOUT, HEADERS_TOO_LARGE, HTTP_MALFORMED, Problem
 from ingest.replies import ANSWER
 
@@ -24,6 +25,9 @@ from ingest.replies import ANSWER
 _MOST_BYTES: Final = 2 * MOST_HEADER_BYTES
 
 _CONNECTION: Final = b"connection"
+_CLOSE: Final = (_CONNECTION, b"close")
+
+_MOST_PASSED_OVER: Final = 32 * 1024 * 1024  # of what a client goes on sending though it was answered
 
 _quiet = logging.getLogger(f"{__name__}.websocket")
 _quiet.setLevel(logging.WARNING)
@@ -49,10 +53,16 @@ class Connection(HttpToolsProtocol):
     _alarm: TimerHandle | None = None
     _unread = 0
     _requests = 0
+    _passed_over: int | None = None  # since there was nothing more to say
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
-        self.app_state = self.app_state | {HANG_UP: transport.abort, PUSH: self.push, ANSWER: self.answer}
+        self.app_state = self.app_state | {
+            HANG_UP: transport.abort,
+            PUSH: self.push,
+            ANSWER: self.answer,
+            BODY: self.whole_body,
+        }
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,18 +84,35 @@ class Connection(HttpToolsProtocol):
         asked = self.cycle
         if self.pipeline or asked.response_started or asked.disconnected or self.flow.write_paused:
             return False
-        if not asked.keep_alive or asked.scope["method"] == "HEAD" or _CONNECTION in dict(headers):
+        if asked.scope["method"] == "HEAD":
             return False
-        lines = [b"%b: %b\r\n" % header for header in (*asked.default_headers, *headers)]
-        head = b"".join(lines)
-        if head.count(b"\n") + head.count(b"\r") > 2 * len(lines):
+        if asked.more_body:
+            headers = [*(header for header in headers if header[0] != _CONNECTION), _CLOSE]
+        elif not asked.keep_alive or _CONNECTION in dict(headers):
+            return False
+        head = _head(status, (*asked.default_headers, *headers))
+        if head is None:
             return False
         asked.response_started = asked.response_complete = True
         asked.waiting_for_100_continue = False
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
+        self.transport.write(head + body)
         asked.message_event.set()
         asked.on_response()
         return True
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body:
+            self._hang_up()
+
+    def whole_body(self) -> bytes | None:
+        """Take the body of the request under way, where all of it has come; None: it has to be waited for."""
+        asked = self.cycle
+        if self.pipeline or asked.more_body or asked.disconnected:
+            return None
+        body, asked.body = bytes(asked.body), bytearray()
+        asked.message_event.clear()
+        return body
 
     def push(self, body: bytes) -> bool:
         """Send more of the answer that is under way, whose task sleeps: at a third of what it costs to wake it, which counts
@@ -112,6 +139,11 @@ class Connection(HttpToolsProtocol):
             self._refuse(Problem(HTTP_MALFORMED))  # uvicorn would neither answer nor hang up
 
     def data_received(self, data: bytes) -> None:
+        if self._passed_over is not None:
+            self._passed_over += len(data)
+            if self._passed_over > _MOST_PASSED_OVER:
+                self.transport.abort()
+            return
         requests = self._requests
         self._unset_keepalive_if_required()
         self._parse(data)
@@ -122,7 +154,7 @@ class Connection(HttpToolsProtocol):
             if self._unread > _MOST_BYTES:
                 self._refuse(Problem(HEADERS_TOO_LARGE))
         elif self._answered:
-            self._wait()  # blank lines, or a body that nobody reads: they would go on for ever
+            self._wait()  # blank lines: they would go on for ever
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -198,12 +230,27 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Answer, and hang up: where the next request would begin, nobody knows."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._passed_over is not None:
             return
         reply = problem.reply()
         headers = b"".join([b"%s: %s\r\n" % header for header in reply.raw_headers])
         self.transport.write(STATUS_LINE[reply.status_code] + headers + b"\r\n" + bytes(reply.body))
-        self.transport.close()
+        if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]  # None until the first
+            self._hang_up()
+        else:
+            self.transport.close()  # another answer was under way, which has nowhere to go
+
+    def _hang_up(self) -> None:
+        """Say goodbye, and close once the client has too, or has had its time: if it is still sending when we close, the kernel
+        breaks the connection off, and the answer may be lost on its way."""
+        if self.transport.is_closing():
+            return
+        self._since, self._passed_over = None, 0
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self.loop.call_later(self.seconds, self.transport.close)
 
 
 class SocketConnection(WebSocketsSansIOProtocol):
@@ -217,6 +264,16 @@ class SocketConnection(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         super().shutdown()
         _dismiss(self.app_state)
+
+
+@lru_cache(maxsize=256)  # answers of one kind within one second are headed alike
+def _head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """What stands before a body; None where a header would split the answer."""
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    head = b"".join(lines)
+    if head.count(b"\n") + head.count(b"\r") > 2 * len(lines):
+        return None
+    return b"%b%b\r\n" % (STATUS_LINE[status], head)
 
 
 def _dismiss(app_state: dict[str, Any]) -> None:

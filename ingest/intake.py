@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 MOST_HEADER_BYTES: Final = 16 * 1024
 MOST_HEADERS: Final = 100
 BODY_SECONDS: Final = 30.0
+BODY: Final = "body"  # in a request's state: `ingest.connection.Connection.whole_body`
 
+_SAID_ONCE: Final = (b"host", b"content-length", b"transfer-encoding")
 _LATE: Final = "the body takes too long"
 _DIGITS_COUNTED: Final = 15
 
@@ -60,22 +62,27 @@ def refusal_of(scope: Mapping[str, Any]) -> Problem | None:
             HEADERS_TOO_LARGE,
             f"At most {MOST_HEADERS} headers of {MOST_HEADER_BYTES} bytes in all are taken.",
         )
-    names = [name for name, _ in headers]
-    framings = names.count(b"content-length") + names.count(b"transfer-encoding")
-    if (
-        framings > 1
-        or names.count(b"host") > 1
-        or (b"transfer-encoding" in names and not _is_chunked(scope["http_version"], headers))
-    ):
+    by_name = dict(headers)
+    coding = by_name.get(b"transfer-encoding")
+    ambiguous = len(by_name) < len(headers) and _says_twice(headers)
+    if coding is not None:
+        ambiguous |= b"content-length" in by_name or not _is_chunked(scope["http_version"], coding)
+    if ambiguous:
         return Problem(
             FRAMING_AMBIGUOUS, "Send one Host, and either Content-Length or Transfer-Encoding: chunked, once."
         )
     return None
 
 
-def _is_chunked(http_version: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+def _is_chunked(http_version: str, coding: bytes) -> bool:
     """Chunks and nothing else, in a version that has them (RFC 9112, section 6.1)."""
-    return http_version == "1.1" and dict(headers)[b"transfer-encoding"].lower() == b"chunked"
+    return http_version == "1.1" and coding.lower() == b"chunked"
+
+
+def _says_twice(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Where a request goes, or where it ends."""
+    names = [name for name, _ in headers]
+    return any(names.count(name) > 1 for name in _SAID_ONCE)
 
 
 async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: float = BODY_SECONDS) -> bytes:
@@ -94,6 +101,12 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
             raise Problem(ENCODING_UNSUPPORTED, "Send it without Content-Encoding.")
         if name == b"content-length" and _exceeds(value, limit):
             raise _too_large(limit)
+    whole = scope.get("state", {}).get(BODY)
+    body: bytes | None = None if whole is None else whole()
+    if body is not None:  # as nearly always: no wait, no deadline
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
     reading = cast("asyncio.Task[Any]", asyncio.current_task())
     # `asyncio.timeout`, by hand: three times as fast, on the way of every request.
     deadline = asyncio.get_running_loop().call_later(seconds, reading.cancel, _LATE)

@@ -131,6 +131,7 @@ class Receive:
             receipts = await self._record_batch(source, request, bodies, client, begun=begun, now=now)
         else:
             arrival = await self._arrival(source, request, document, client, now)
+            del document  # before the wait, so that the next request is parsed where its memory is still warm
             receipts = await self._record([arrival], begun=begun)
         self._metrics.accepted(source.name, receipts, perf_counter() - begun)
         if source.handshakes is not None and source.handshakes.acknowledgement is not None:

@@ -24,17 +24,19 @@ class Attempt:
     Attributes:
         begun: on the loop's clock.
         handler: None where this worker has none for the event.
+        can_stop: whether a cancellation ends it; else it has a thread, or waits for one.
         stopped: whether the job is no longer ours: it was canceled, or runs elsewhere.
     """
 
-    __slots__ = ("begun", "claim", "handler", "stopped", "task")
+    __slots__ = ("begun", "can_stop", "claim", "handler", "stopped", "task")
 
     task: "asyncio.Task[Outcome]"
 
-    def __init__(self, claim: Claim, handler: Handler | None) -> None:
+    def __init__(self, claim: Claim, handler: Handler | None, *, can_stop: bool) -> None:
         self.begun = asyncio.get_running_loop().time()
         self.claim = claim
         self.handler = handler
+        self.can_stop = can_stop
         self.stopped = False
 
     def is_stopped(self) -> bool:
@@ -49,6 +51,9 @@ class Attempt:
 
 class Attempts:
     """Runs attempts, each in a task of its own.
+
+    Attributes:
+        in_threads: how many of them have a thread, or wait for one.
 
     Args:
         ended: is given every outcome.
@@ -74,20 +79,13 @@ class Attempts:
         self._ended = ended
         self._fault = fault
         self._running: dict[asyncio.Task[Outcome], Attempt] = {}
+        self.in_threads = 0
 
     def __len__(self) -> int:
         return len(self._running)
 
     def __iter__(self) -> Iterator[Attempt]:
         return iter(list(self._running.values()))
-
-    @property
-    def in_threads(self) -> int:
-        """How many of them have a thread, or wait for one."""
-        return sum(
-            one.handler is not None and not self._isolation.can_stop(one.handler, one.claim)
-            for one in self._running.values()
-        )
 
     def describe(self, task: "asyncio.Task[Any] | None") -> dict[str, str]:
         """Whose task that is, as fields of a log's line. Safe to call from any thread."""
@@ -98,7 +96,11 @@ class Attempts:
 
     def start(self, claim: Claim) -> None:
         """Make an attempt."""
-        attempt = Attempt(claim, self._registry.find(claim.source, claim.type))
+        handler = self._registry.find(claim.source, claim.type)
+        attempt = Attempt(
+            claim, handler, can_stop=handler is None or self._isolation.can_stop(handler, claim)
+        )
+        self.in_threads += not attempt.can_stop
         attempt.task = task = asyncio.create_task(self._make(attempt))
         self._running[task] = attempt
         task.add_done_callback(self._over)
@@ -115,7 +117,7 @@ class Attempts:
                 log.warning(
                     "stopped: the job was canceled, or runs elsewhere", extra={"job": attempt.claim.job_id}
                 )
-                if attempt.handler is None or self._isolation.can_stop(attempt.handler, attempt.claim):
+                if attempt.can_stop:
                     attempt.task.cancel()
 
     async def drain(self, grace: timedelta) -> None:
@@ -153,6 +155,7 @@ class Attempts:
 
     def _over(self, task: "asyncio.Task[Outcome]") -> None:
         attempt = self._running.pop(task)
+        self.in_threads -= not attempt.can_stop
         if task.cancelled():
             outcome: Outcome = Released()
         elif (error := task.exception()) is not None:

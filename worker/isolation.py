@@ -26,7 +26,7 @@ class Isolation:
     Args:
         children: the processes.
         threads: the most ``def`` handlers at a time; a job that is held beyond them waits, and its time is not running. After
-            two seconds it goes back to its queue: another worker may have a thread for it.
+            two seconds it goes back to the front of its queue, a second later: another worker may have a thread for it.
     """
 
     def __init__(self, runner: Runner, children: Children, *, threads: int) -> None:

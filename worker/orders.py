@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from infra.ledger import LedgerError, Pauses
-from infra.ledger.pauses import Orders as Wanted
+from infra.ledger.pauses import Wishes
 from infra.ledger.records import HandlerEntry
 from infra.ledger.wire import limits_of
 
@@ -50,7 +50,7 @@ class Orders:
         self._look_every = look_every.total_seconds()
         self._changed = changed
         self._drain = drain
-        self._heeded = self._heard = Wanted()
+        self._heeded = self._heard = Wishes()
         self._look = asyncio.Event()
 
     @property
@@ -80,7 +80,7 @@ class Orders:
         Raises:
             LedgerError: it can't be read; what was known stays.
         """
-        heard = await self._pauses.orders(self._worker)
+        heard = await self._pauses.wishes(self._worker)
         if heard.drain:
             self._drain()
         elif heard != self._heard:

@@ -49,7 +49,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class Wishes:
     """What operators want of one worker.
 
     Args:
@@ -128,7 +128,7 @@ class Pauses(Reading):
         (flat,) = await self._fetch([("HGETALL", keys.HELD_BACK)])
         return pauses_of(flat)
 
-    async def orders(self, worker: str) -> Orders:
+    async def wishes(self, worker: str) -> Wishes:
         """What is wanted of one worker."""
         members, drain = await self._fetch(
             [("HKEYS", keys.HELD_BACK), ("HEXISTS", keys.HELD + worker, "drain")]
@@ -138,7 +138,7 @@ class Pauses(Reading):
             frozenset(name for kind, _, name in named if kind == wanted)
             for wanted in (Held.QUEUE, Held.HANDLER)
         )
-        return Orders(queues, handlers, drain=bool(drain))
+        return Wishes(queues, handlers, drain=bool(drain))
 
 
 def pauses_of(flat: Any) -> list[Pause]:

@@ -24,6 +24,7 @@ from tests.conftest import BESIDE_RECORDS, Spawned, spawning
 PROJECT = Path(__file__).with_name("project")  # what an operator has: handlers and a sources.toml
 API_KEY = "acceptance-key"
 READ_KEY = "reading-key"
+APART_KEY = "apart-key"  # what it submits is told with a secret of its own
 ACME_SECRET = "acme-secret"
 FIREFLIES_SECRET = "fireflies-secret"
 STATIC_KEY = "static-key"
@@ -110,7 +111,8 @@ class System:
             "PORT": str(port),
             "HOOKLINE_HANDLERS": "scenario",
             "HOOKLINE_SECRET_KEY": "acceptance-secret",
-            "HOOKLINE_API_KEYS": f"tests:{API_KEY},reader:{READ_KEY}:read",
+            "HOOKLINE_API_KEYS": f"tests:{API_KEY},reader:{READ_KEY}:read,apart:{APART_KEY}:submit",
+            "HOOKLINE_API_KEY_CALLBACK_SECRETS": f"apart:{OWN_CALLBACK_SECRET}",
             "HOOKLINE_CALLBACK_SECRET": CALLBACK_SECRET,
             "HOOKLINE_CALLBACK_ALLOW": "127.0.0.0/8",
             "HOOKLINE_CALLBACK_SCHEDULE": "200ms,200ms",

@@ -55,13 +55,14 @@ def test_a_pause_is_heeded_at_once_and_outlives_the_workers(
     assert sorted(run.job_id for run in house.runs() if run.job_id in waiting) == sorted(waiting)
 
 
-def test_a_drained_worker_ends_what_it_runs_and_takes_nothing_more(build: Callable[..., System]) -> None:
+def test_a_drained_worker_ends_what_it_runs_and_takes_nothing_more(
+    build: Callable[..., System], wait_until: Callable[..., Any]
+) -> None:
     house = build()
     old = house.worker()
     house.web()
     job_id = submitted(house, "gated", payload={"gate": "drain"})
-    while house.job(job_id)["status"] != "started":
-        time.sleep(0.05)
+    wait_until(lambda: house.job(job_id)["status"] == "started")
     queues = house.http.get("/queues", headers={"Authorization": f"Bearer {API_KEY}"}).json()
     (worker,) = queues["workers"]
     ask(house, f"/workers/{worker['name']}/drain")

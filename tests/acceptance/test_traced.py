@@ -1,6 +1,5 @@
 """What a collector of OpenTelemetry sees of an event, over the wire, and what it may do to us by being away."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,21 +21,15 @@ def traced(build: Callable[..., System], endpoint: str) -> System:
     return house
 
 
-def collected(inbox: Inbox, wanted: int, timeout: float = 15.0) -> dict[str, tuple[str, Any]]:
-    """The spans by name, each with the service that sent it, once there are so many."""
-    limit = time.monotonic() + timeout
-    while True:
-        spans = {
-            span.name: (resource.resource.attributes, span)
-            for post in inbox.posts("collector/v1/traces")
-            for resource in ExportTraceServiceRequest.FromString(post.body).resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        }
-        if len(spans) >= wanted:
-            return {name: (_service(attributes), span) for name, (attributes, span) in spans.items()}
-        assert time.monotonic() < limit, sorted(spans)
-        time.sleep(0.05)
+def collected(inbox: Inbox) -> dict[str, tuple[str, Any]]:
+    """The spans by name, each with the service that sent it."""
+    return {
+        span.name: (_service(resource.resource.attributes), span)
+        for post in inbox.posts("collector/v1/traces")
+        for resource in ExportTraceServiceRequest.FromString(post.body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    }
 
 
 def _service(attributes: Any) -> str:
@@ -44,7 +37,9 @@ def _service(attributes: Any) -> str:
     return str(name)
 
 
-def test_one_trace_goes_from_the_senders_span_to_the_receivers(build: Callable[..., System]) -> None:
+def test_one_trace_goes_from_the_senders_span_to_the_receivers(
+    build: Callable[..., System], wait_until: Callable[..., Any]
+) -> None:
     with Inbox() as inbox:
         inbox.answer("collector/v1/traces", *[Answer(200)] * 50)
         house = traced(build, inbox.url("collector"))
@@ -52,7 +47,8 @@ def test_one_trace_goes_from_the_senders_span_to_the_receivers(build: Callable[.
         assert answer.status_code == 202, answer.text
         (post,) = inbox.wait_for("done")
         post.verified(CALLBACK_SECRET)
-        spans = collected(inbox, 4)
+        wait_until(lambda: len(collected(inbox)) == 4)
+        spans = collected(inbox)
     services = {name: service for name, (service, _) in spans.items()}
     assert services == {
         "POST /jobs": "hookline-web",
@@ -70,13 +66,16 @@ def test_one_trace_goes_from_the_senders_span_to_the_receivers(build: Callable[.
     assert post.headers["traceparent"] == f"00-{SENT[3:35]}-{sent.span_id.hex()}-01"
 
 
-def test_a_webhook_begins_a_trace_of_its_own(build: Callable[..., System]) -> None:
+def test_a_webhook_begins_a_trace_of_its_own(
+    build: Callable[..., System], wait_until: Callable[..., Any]
+) -> None:
     with Inbox() as inbox:
         inbox.answer("collector/v1/traces", *[Answer(200)] * 50)
         house = traced(build, inbox.url("collector"))
         job_id = house.send({"type": "echo"}).json()["job_id"]
         house.ended(job_id)
-        spans = collected(inbox, 3)
+        wait_until(lambda: len(collected(inbox)) == 3)
+        spans = collected(inbox)
     _, first = spans["POST /hooks/acme"]
     assert not first.parent_span_id
     assert {span.trace_id for _, span in spans.values()} == {first.trace_id}

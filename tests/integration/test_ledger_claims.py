@@ -9,6 +9,7 @@ from infra.ledger import keys
 from infra.ledger.jobs import CRASH_CAP
 from infra.ledger.records import (
     CallbackStatus,
+    Claim,
     Failed,
     Finished,
     HandlerEntry,
@@ -293,6 +294,29 @@ def test_released_jobs_go_to_the_front_in_their_order(ledger_store: Store) -> No
         assert [claim.job_id for claim in again] == [first.job_id, second.job_id, third.job_id]
         assert {claim.attempt for claim in again} == {1}
         assert (await bench.job(first)).attempts == ()
+
+    on(ledger_store, scenario)
+
+
+def test_a_released_job_keeps_its_turn_through_a_wait_and_a_retried_one_loses_it(ledger_store: Store) -> None:
+    async def again(bench: Bench, outcome: Released | Retried, claim: Claim) -> list[str]:
+        """The jobs that are claimed once this one has been given back and is due."""
+        await bench.settle(outcome, claim)
+        while not (await bench.ledger.jobs.promote(["default"]))[0]:
+            pass
+        claims = await bench.claim()
+        await bench.settle(Released(), *claims)
+        return [claim.job_id for claim in claims]
+
+    async def scenario(bench: Bench) -> None:
+        first, second = arrival(), arrival()
+        await bench.accept(first, second)
+        moment = timedelta(milliseconds=1)
+        (claim,) = await bench.claim(slots=1)
+        assert await again(bench, Released(delay=moment), claim) == [first.job_id, second.job_id]
+        (claim,) = await bench.claim(slots=1)
+        retried = Retried(delay=moment, error=ERROR)
+        assert await again(bench, retried, claim) == [second.job_id, first.job_id]
 
     on(ledger_store, scenario)
 

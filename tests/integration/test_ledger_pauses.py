@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from infra.ledger import keys
-from infra.ledger.pauses import Asked, Held, Orders
+from infra.ledger.pauses import Asked, Held, Wishes
 from infra.ledger.records import Arrival, HandlerEntry, JobStatus
 from infra.ledger.scripts import BATCH
 from infra.ledger.wire import limits_of
@@ -33,7 +33,7 @@ async def accept(bench: Bench, count: int) -> Arrival:
 
 async def run_all(bench: Bench, entries: Sequence[HandlerEntry]) -> list[int]:
     """Run what is queued, as a worker does that has heeded its orders. Returns how many jobs each of its turns ran."""
-    bench.limits = limits_of(entries, (await bench.ledger.pauses.orders("w1")).handlers)
+    bench.limits = limits_of(entries, (await bench.ledger.pauses.wishes("w1")).handlers)
     turns = []
     while claims := await bench.claim("w1"):
         await bench.settle(FINISHED, *claims)
@@ -53,12 +53,12 @@ def test_a_pause_is_told_to_whoever_asks_and_ends_when_it_is_resumed(ledger_stor
         (paused,) = await pauses.all()
         assert (paused.kind, paused.name, paused.by) == (Held.QUEUE, "low", "ada")
         assert paused.at is not None
-        assert await pauses.orders("w1") == Orders(queues=frozenset({"low"}))
+        assert await pauses.wishes("w1") == Wishes(queues=frozenset({"low"}))
         assert (await bench.ledger.measures.standing()).pauses == [paused]
 
         assert await pauses.resume(Held.QUEUE, "low") is Asked.NOW
         assert await pauses.resume(Held.QUEUE, "low") is Asked.BEFORE
-        assert await pauses.orders("w1") == Orders()
+        assert await pauses.wishes("w1") == Wishes()
 
     on(ledger_store, scenario)
 
@@ -90,7 +90,7 @@ def test_a_pause_whose_record_is_mangled_holds_all_the_same(ledger_store: Store,
         await bench.client.hset(keys.HELD_BACK, mapping={"queue low": told, "nonsense": told})
         (paused,) = await bench.ledger.pauses.all()
         assert (paused.name, paused.by, paused.at) == ("low", "", None)
-        assert (await bench.ledger.pauses.orders("w1")).queues == {"low"}
+        assert (await bench.ledger.pauses.wishes("w1")).queues == {"low"}
 
     on(ledger_store, scenario)
 
@@ -185,15 +185,15 @@ def test_a_worker_is_asked_once_to_stop_and_is_shown_as_draining(ledger_store: S
         await bench.renew("w2")
         assert await pauses.drain("w1", by="ada") is Asked.NOW
         assert await pauses.drain("w1", by="bob") is Asked.BEFORE
-        assert [(await pauses.orders(worker)).drain for worker in ("w1", "w2")] == [True, False]
+        assert [(await pauses.wishes(worker)).drain for worker in ("w1", "w2")] == [True, False]
         assert {one.name: one.draining for one in await bench.ledger.overview.workers()} == {
             "w1": True,
             "w2": False,
         }
         await bench.renew("w1")
-        assert (await pauses.orders("w1")).drain
+        assert (await pauses.wishes("w1")).drain
         await bench.ledger.workers.depart("w1", queues=["default"])
-        assert not (await pauses.orders("w1")).drain
+        assert not (await pauses.wishes("w1")).drain
 
     on(ledger_store, scenario)
 

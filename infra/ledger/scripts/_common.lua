@@ -192,6 +192,11 @@ local function schedule(job, queue, due)
   put('ZADD', K.scheduled .. queue, seconds(due), job)
 end
 
+-- Jobs that keep their turn go to the front of their queues, in their order: pairs of a queue and a job.
+local function push_front(turns)
+  for place = #turns, 1, -1 do put('LPUSH', K.queue .. turns[place][1], turns[place][2]) end
+end
+
 local function park(job, queue)
   put('HSET', K.job .. job, 'status', 'deferred')
   put('ZADD', K.deferred .. queue, whole(now / 1000), job)

@@ -60,12 +60,12 @@ local function take(job, popped)
     quarantine(job, 'its event is missing or mangled')
     return
   end
-  local attempt = natural(record[4], 0)
+  local attempt = record[4] or '0'
   if status ~= 'started' then
     if limited and not has_place(job, queue, told[1], record[9]) then return end
-    attempt = attempt + 1
+    attempt = whole(natural(record[4], 0) + 1)
     put('HSET', K.job .. job, 'status', 'started', 'started_at', stamp, 'worker_name', worker, 'lease', token,
-      'attempt', whole(attempt))
+      'attempt', attempt)
     if queue ~= record[3] then put('HSET', K.job .. job, 'origin', queue) end
     started.add(K.started .. queue, FAR, job .. ':' .. token)
     running[#running + 1] = job
@@ -73,8 +73,7 @@ local function take(job, popped)
   end
   room = room - #told[2]
   taken[#taken + 1] = job
-  reply[#reply + 1] = {job, event, token, queue, whole(attempt), whole(natural(record[5], 0)), record[6] or stamp,
-    told[1], told[2], told[3]}
+  reply[#reply + 1] = {job, event, token, queue, attempt, record[5] or '0', record[6] or stamp, told[1], told[2], told[3]}
 end
 
 local function take_from(queue)

@@ -6,7 +6,7 @@
 --       queue to go to, or '' for its own · trace (RQ's) or '' · error (JSON) or '' · started at, in s since 1970
 --       handler · the change that watchers see (JSON)
 -- Reply for each job 'done', or 'fenced' where the token does not hold it any more and nothing was changed.
--- A released job goes to the front of its queue, a retried one to the back.
+-- A released job goes to the front of its queue, after its wait too; a retried one to the back.
 
 local worker = ARGV[1]
 local released, queues, closed, front = collector('ZREM'), collector('SADD'), {}, {}
@@ -25,6 +25,7 @@ local function again(job, token, kind, wait, counted, elsewhere, trace, error_js
   put('HSET', K.job .. job, 'status', 'queued', 'lease', '', 'attempt', whole(left), 'origin', queue, 'enqueued_at', stamp)
   if tonumber(wait) > 0 then
     schedule(job, queue, now + tonumber(wait))
+    if kind == 'released' then put('HSET', K.job .. job, 'turn', 'kept') end
     woken = true
   elseif kind == 'released' then
     front[#front + 1] = {queue, job}
@@ -42,7 +43,7 @@ for first = 2, #ARGV, 11 do
 end
 if #closed > 0 then
   redis.call('DEL', K.scratch)
-  for place = #front, 1, -1 do put('LPUSH', K.queue .. front[place][1], front[place][2]) end
+  push_front(front)
   released.write()
   queues.write()
   put('SREM', K.running .. worker, unpack(closed))

@@ -338,22 +338,6 @@ def test_a_payload_is_checked_before_the_call() -> None:
     assert "$.id" in outcome.error.message
 
 
-def test_a_runner_says_what_it_handles() -> None:
-    registry = Registry()
-    registry.handler("acme", "order.paid")(lambda: None)
-    runner = Runner(
-        registry,
-        executor=ThreadPoolExecutor(1),
-        effects=RecordedEffects(),
-        services=Rehearsal(ManualClock(START)),
-        http=HTTPClients(),
-        clock=ManualClock(START),
-        jitter=lambda: 0.5,
-    )
-
-    assert [runner.handles("acme", "order.paid"), runner.handles("acme", "order.lost")] == [True, False]
-
-
 async def fail() -> None:
     raise ValueError("no")
 

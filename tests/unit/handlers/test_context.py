@@ -106,11 +106,11 @@ def test_logs_have_levels_and_bounds() -> None:
     context = make_context(effects)
 
     context.log.debug("a")
-    context.log.info("b")
+    context.log.info("b %d %s", 1, "%")
     context.log.warning("c\ud83d")
     context.log.error("d" * 10_000)
 
-    assert effects.lines[:3] == [("debug", "a"), ("info", "b"), ("warning", "c?")]
+    assert effects.lines[:3] == [("debug", "a"), ("info", "b 1 %"), ("warning", "c?")]
     assert len(effects.lines[3][1].encode()) <= LINE_LIMIT
 
 

@@ -5,20 +5,24 @@ import json
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from ingest.connection import PUSH, Connection
+from ingest.intake import read_body
 from ingest.replies import text_reply
 
 REQUEST = b"POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 PATIENCE = 0.3
+STEPS = "steps"
+IN_STEPS = ["http.response.start", "http.response.body"]
 REPLIES = {"/reply": {}, "/last": {"Connection": "close"}, "/split": {"X-Name": "a\r\nX-Other: b"}}
 
 
@@ -31,14 +35,33 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == "/pushed":
         await pushing(scope, send)
         return
+    if scope["path"] == "/early":
+        await text_reply("no")(scope, receive, send)
+        return
+    if scope["path"] == "/taken":
+        taken = await read_body(scope, partial(heard, scope["state"][STEPS], receive), limit=1_000_000)
+        await text_reply(taken.decode())(scope, receive, send)
+        return
     if scope["path"] in REPLIES:
         told = await Request(scope, receive).body()
-        await text_reply(told.decode(), headers=REPLIES[scope["path"]])(scope, receive, send)
+        reply = text_reply(told.decode(), headers=REPLIES[scope["path"]])
+        await reply(scope, receive, partial(noted, scope["state"][STEPS], send))
         return
     if scope["path"] == "/late":
         await asyncio.sleep(2 * PATIENCE)
     body = b"" if scope["path"] == "/unread" else await Request(scope, receive).body()
     await PlainTextResponse(body.decode())(scope, receive, send)
+
+
+async def noted(steps: list[str], send: Send, message: Message) -> None:
+    steps.append(message["type"])
+    await send(message)
+
+
+async def heard(steps: list[str], receive: Receive) -> Message:
+    message = await receive()
+    steps.append(message["type"])
+    return message
 
 
 async def pushing(scope: Scope, send: Send) -> None:
@@ -53,10 +76,10 @@ async def pushing(scope: Scope, send: Send) -> None:
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
-    config = Config(application, log_config=None, ws="none", lifespan="off")
+async def connected(steps: list[str]) -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
+    config, state = Config(application, log_config=None, ws="none", lifespan="off"), ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Hasty(config=config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
+        lambda: Hasty(config=config, server_state=state, app_state={STEPS: steps}), "127.0.0.1", 0
     )
     async with server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -64,14 +87,20 @@ async def connected() -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
             yield reader, writer
         finally:
             writer.close()
+            while state.connections:
+                await asyncio.sleep(0.001)
 
 
-def talk(client: Callable[[StreamReader, StreamWriter], Awaitable[None]]) -> None:
+def talk(client: Callable[[StreamReader, StreamWriter], Awaitable[None]]) -> list[str]:
+    """The steps in which uvicorn was told the replies; none of those that went out in one go."""
+    steps: list[str] = []
+
     async def run() -> None:
-        async with asyncio.timeout(10), connected() as (reader, writer):
+        async with asyncio.timeout(10), connected(steps) as (reader, writer):
             await client(reader, writer)
 
     asyncio.run(run())
+    return steps
 
 
 async def answer(reader: StreamReader) -> tuple[int, Any]:
@@ -119,7 +148,7 @@ def test_replies_go_out_whole_and_in_their_order() -> None:
         writer.write(b"".join([REQUEST % (b"reply", 1) + said for said in (b"3", b"4", b"5")]))
         assert [await answer(reader) for _ in range(3)] == [(200, "3"), (200, "4"), (200, "5")]
 
-    talk(client)
+    assert talk(client) == 2 * IN_STEPS, "of those alone behind which another request waited"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +166,30 @@ def test_the_last_reply_ends_the_connection(request_: bytes) -> None:
         assert await answer(reader) == (200, "hi")
         assert await reader.read() == b""
 
-    talk(client)
+    assert talk(client) == IN_STEPS
+
+
+@pytest.mark.parametrize("length", [0, 2, 200_000])
+def test_a_body_that_came_whole_is_taken_without_a_wait(length: int) -> None:
+    async def check(reader: StreamReader, writer: StreamWriter) -> None:
+        body = b"x" * length
+        for _ in range(2):
+            writer.write(REQUEST % (b"taken", length) + body)
+            assert await answer(reader) == (200, body.decode())
+
+    steps = talk(check)
+    assert not steps or length > 64 * 1024, "asked uvicorn for it"
+
+
+def test_each_request_takes_its_own_body_however_they_come() -> None:
+    async def check(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(b"".join([REQUEST % (b"taken", 1) + b"%d" % number for number in range(4)]))
+        writer.write(REQUEST % (b"taken", 3) + b"4")
+        assert [await answer(reader) for _ in range(4)] == [(200, str(number)) for number in range(4)]
+        writer.write(b"56" + REQUEST % (b"taken", 1) + b"7")
+        assert [await answer(reader) for _ in range(2)] == [(200, "456"), (200, "7")]
+
+    talk(check)
 
 
 def test_a_reply_to_head_has_no_body() -> None:
@@ -147,7 +199,7 @@ def test_a_reply_to_head_has_no_body() -> None:
         assert told.count(b"HTTP/1.1 200 OK") == 2
         assert b"hi" not in told
 
-    talk(client)
+    assert talk(client) == 2 * IN_STEPS
 
 
 def test_no_header_splits_a_reply(caplog: pytest.LogCaptureFixture) -> None:
@@ -188,6 +240,20 @@ def test_what_is_no_request_does_not_keep_a_connection_open(path: bytes, drop: b
         assert await answer(reader) == (200, "")
         async with dripping(writer, drop):
             await rest(reader)
+
+    talk(client)
+
+
+@pytest.mark.parametrize("path", [b"early", b"unread"], ids=["in one go", "in uvicorn's steps"])
+def test_who_is_answered_early_may_send_the_rest_and_hears_nothing_else(path: bytes) -> None:
+    """A connection that is closed on a client that still sends takes the answer with it."""
+
+    async def client(reader: StreamReader, writer: StreamWriter) -> None:
+        writer.write(REQUEST % (path, 2_000_000) + b"x" * 100_000)
+        assert await answer(reader) == (200, "no" if path == b"early" else "")
+        assert await reader.read() == b""
+        writer.write(b"x" * 1_900_000 + REQUEST % (b"reply", 0))
+        await writer.drain()
 
     talk(client)
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from ingest.intake import ClientGone, read_body, while_connected
+from ingest.intake import BODY, ClientGone, read_body, while_connected
 from ingest.problems import Problem
 
 Message = dict[str, Any]
@@ -126,6 +126,21 @@ def test_compression_is_refused_before_anything_is_read() -> None:
     sender = Sender(*chunks(b"x"))
     assert code(sender, [(b"content-encoding", b"gzip")]) == (415, "encoding_unsupported")
     assert sender.given == 0
+
+
+def test_a_body_that_has_come_whole_is_not_waited_for() -> None:
+    async def check() -> None:
+        sender = Sender(*chunks(b"01", b"2"))
+        come: list[bytes | None] = [None, b"0123456789", b"0123456789x"]
+        scope = {"headers": [], "state": {BODY: lambda: come.pop(0)}}
+        assert await read_body(scope, sender, limit=10) == b"012"
+        assert await read_body(scope, sender, limit=10) == b"0123456789"
+        with pytest.raises(Problem) as caught:
+            await read_body(scope, sender, limit=10)
+        assert caught.value.kind.status == 413
+        assert sender.given == 2
+
+    asyncio.run(check())
 
 
 # -- somebody at the other end -----------------------------------------------------------------------------------------
