@@ -161,7 +161,7 @@ def assemble(
         traces=traces,
         publisher=Publisher(metrics, ledger.measures),
         assets=assets,
-        pages=Pages(assets),
+        pages=Pages(assets, public_url=settings.public_url),
     )
 
 

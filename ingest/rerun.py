@@ -9,11 +9,14 @@ from infra.ledger import LedgerError, Steering
 from infra.ledger.records import EventRecord, HandlerEntry, JobStatus, Receipt
 from infra.ledger.steering import Origin, Verdict
 from infra.routes import Routes
-from ingest.problems import INVALID, JOB_NOT_FAILED, NOT_FOUND, NOT_RECORDED, RUN_TOO_OFTEN, Problem
+from ingest.problems import INVALID, JOB_NOT_FAILED, NOT_FOUND, NOT_RECORDED, RUN_TOO_OFTEN, Kind, Problem
 from ingest.recorder import Recorder
+
+RUN_MEANWHILE: Final = Kind(409, "run_meanwhile", "It was run again meanwhile.")
 
 REFUSALS: Final = {
     Verdict.NOT_FAILED: (JOB_NOT_FAILED, "Only a failed job can be retried; replay its event instead."),
+    Verdict.OVERTAKEN: (RUN_MEANWHILE, "Look at what became of that first."),
     Verdict.SPENT: (RUN_TOO_OFTEN, "Send it as a new event."),
     Verdict.MISSING: (NOT_FOUND, None),
 }
@@ -32,16 +35,23 @@ class Rerun:
         self._clock = clock
 
     async def event(
-        self, event_id: str, *, by: str, queue: str | None = None, payload: Any = AS_IT_WAS
+        self,
+        event_id: str,
+        *,
+        by: str,
+        queue: str | None = None,
+        payload: Any = AS_IT_WAS,
+        seen: int | None = None,
     ) -> Receipt:
         """Have it run again.
 
         Args:
             by: who wants it, for the timeline.
             queue: None: the handler's, else that of the event's first job.
+            seen: how many jobs whoever wants it knows of; with another one, it was run again meanwhile. None: however many.
 
         Raises:
-            Problem: there is no such event, nobody handles it, it was run too often, or Redis did not confirm.
+            Problem: there is no such event, nobody handles it, it was run meanwhile or too often, or Redis did not confirm.
             LedgerError: it can't be read.
         """
         event = await self._steering.event(event_id) if is_id(event_id, EVENT) else None
@@ -50,7 +60,7 @@ class Rerun:
             raise Problem(NOT_FOUND)
         entry = await self._handled(event)
         if payload is AS_IT_WAS:
-            return await self._replayed(origin, queue, entry, by)
+            return await self._replayed(origin, queue, entry, by, seen)
         return await self._edited(event, origin, payload, queue, entry, by)
 
     async def _handled(self, event: EventRecord) -> HandlerEntry | None:
@@ -60,10 +70,10 @@ class Rerun:
         return entry
 
     async def _replayed(
-        self, origin: Origin, queue: str | None, entry: HandlerEntry | None, by: str
+        self, origin: Origin, queue: str | None, entry: HandlerEntry | None, by: str, seen: int | None
     ) -> Receipt:
         job_id = JOB + new_suffix()
-        verdict = await self._steering.replay(origin, job_id, by=by, queue=queue, entry=entry)
+        verdict = await self._steering.replay(origin, job_id, by=by, queue=queue, entry=entry, seen=seen)
         if verdict in REFUSALS:
             raise Problem(*REFUSALS[verdict])
         return Receipt(event_id=origin.event_id, job_id=job_id, status=JobStatus.QUEUED)

@@ -43,14 +43,25 @@ class Replays(Selections):
             by: who wants it.
             asked: the filter, as it is to be shown.
         """
+        replay_id, _ = await self.start_once("", selection, terms, by=by, asked=asked)
+        return replay_id
+
+    async def start_once(
+        self, kind: str, selection: Selection, terms: Terms, *, by: str, asked: Mapping[str, Any]
+    ) -> tuple[str, bool]:
+        """Likewise, unless one of this kind runs. Returns the id of the one that runs now, and whether that is this one.
+
+        Args:
+            kind: what no two are to do at once; empty: as many as are wanted.
+        """
         replay_id = REPLAY + new_suffix()
         record: list[str | bytes | int] = [
             "by", by, "filter", msgspec.json.encode(asked), "complete", int(selection.complete), "queue", terms.queue,
             "rate", terms.rate, "share", str(terms.share), "least", terms.least,
         ]  # fmt: skip
         ids = [job.id for job in selection.jobs]
-        await self._scripts.run("plan", replay_id, len(record), *record, *ids)
-        return replay_id
+        runs = text(await self._scripts.run("plan", replay_id, kind, len(record), *record, *ids))
+        return runs, runs == replay_id
 
     async def replay(self, replay_id: str) -> BulkReplay | None:
         """One as it stands; None where there is none, or none any more."""

@@ -18,12 +18,13 @@ from infra.strict_json import written
 class Verdict(StrEnum):
     """What became of one wish.
 
-    ``NOT_FAILED`` and ``THERE``: nothing was changed. ``SPENT``: a job has a hundred rounds at the most, an event about as many jobs.
+    ``NOT_FAILED``, ``THERE`` and ``OVERTAKEN``: nothing was changed. ``SPENT``: a job has a hundred rounds at the most, an event about as many jobs.
     """
 
     DONE = "done"
     NOT_FAILED = "ended"
     THERE = "there"
+    OVERTAKEN = "overtaken"
     SPENT = "spent"
     MISSING = ""
 
@@ -49,16 +50,24 @@ class Steering(Reading):
         return await self._again(by, retry_arguments(job))
 
     async def replay(
-        self, origin: Origin, job_id: str, *, by: str, queue: str | None, entry: HandlerEntry | None
+        self,
+        origin: Origin,
+        job_id: str,
+        *,
+        by: str,
+        queue: str | None,
+        entry: HandlerEntry | None,
+        seen: int | None = None,
     ) -> Verdict:
         """Make one more job of an event, under a new id; with the same id nothing happens twice.
 
         Args:
             queue: None: the handler's, else that of the event's first job.
             entry: what live workers say of such jobs.
+            seen: how many jobs it has, as far as whoever asks knows: with another one it is `OVERTAKEN`; None: however many.
         """
         return await self._again(
-            by, replay_arguments(origin, job_id, seal=self._seal, queue=queue, entry=entry)
+            by, replay_arguments(origin, job_id, seal=self._seal, queue=queue, entry=entry, seen=seen)
         )
 
     async def origin(self, event_id: str, jobs: Sequence[str]) -> Origin | None:
@@ -89,11 +98,17 @@ def retry_arguments(job: JobRecord, *, queue: str = "") -> list[Argument]:
     """
     queued = change(job_id=job.id, event_id=job.event_id, status=JobStatus.QUEUED, queue=queue or job.queue,
                     source=job.source, type=job.type, tag=job.tag)  # fmt: skip
-    return ["retry", job.id, job.event_id, queue, "", "", "", queued]
+    return ["retry", job.id, job.event_id, queue, "", "", "", "", queued]
 
 
 def replay_arguments(
-    origin: Origin, job_id: str, *, seal: Seal, queue: str | None, entry: HandlerEntry | None
+    origin: Origin,
+    job_id: str,
+    *,
+    seal: Seal,
+    queue: str | None,
+    entry: HandlerEntry | None,
+    seen: int | None = None,
 ) -> list[Argument]:
     """One event to replay, as ``again.lua`` takes it: the new job is born as the old one was, but at once."""
     head, birth = origin.story
@@ -105,5 +120,6 @@ def replay_arguments(
     queued = change(job_id=job_id, event_id=origin.event_id, status=JobStatus.QUEUED, queue=wanted,
                     source=head["source"], type=head["type"], tag=head.get("tag"))  # fmt: skip
     return [
-        "replay", job_id, origin.event_id, wanted, sealed, "" if timeout is None else timeout, birth.get("line", ""), queued,
+        "replay", job_id, origin.event_id, wanted, sealed, "" if timeout is None else timeout, birth.get("line", ""),
+        "" if seen is None else seen, queued,
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from infra.ledger.bulk import lane_of
 from infra.ledger.pauses import Held
+from infra.signatures import callback_secrets_of
 from ingest.console import (
     callbacks,
     events,
@@ -160,9 +161,8 @@ def _receivers(frame: Frame, parts: Parts) -> Sequence[Route]:
     """Who gets callbacks."""
     ledger, checks = parts.ledger, parts.receiver_checks
     one, known = "/console/receivers/{id}", ledger.receivers
-    check = receivers.CheckReceiver(
-        frame, known, checks, parts.sources, secrets=parts.settings.callback_secrets or ()
-    )
+    secrets = callback_secrets_of(parts.settings, parts.sources.callback_secrets)
+    check = receivers.CheckReceiver(frame, known, checks, secrets=secrets)
     return [
         Route("/console/receivers", receivers.ReceiverList(frame, known, ledger.grades)),
         Route(one, receivers.ReceiverPage(frame, known, ledger.grades, checks)),

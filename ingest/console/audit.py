@@ -8,7 +8,7 @@ from starlette.types import Scope
 from infra.ledger import Desk
 from ingest.console.visit import Frame, View, Visit
 
-_SHOWN: Final = 200
+_SHOWN: Final = 100
 
 
 class Audit(View):

@@ -1,7 +1,9 @@
 """Events: the list, one event whole, its bytes; and its replay, as it was or with another payload."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -16,15 +18,16 @@ from infra.ledger.records import JobStatus
 from ingest.api.query import query_of
 from ingest.console.excerpts import WHOLE, excerpt, latest, result_excerpt
 from ingest.console.listing import SHOWN, asked
-from ingest.console.picture import picture
-from ingest.console.visit import OPERATORS_ONLY, Act, Frame, View, Visit
+from ingest.console.picture import Step, picture
+from ingest.console.visit import OPERATORS_ONLY, Act, Frame, View, Visit, already
 from ingest.problems import INVALID, NOT_FOUND, Problem
 from ingest.replies import attached_reply
-from ingest.rerun import Rerun
+from ingest.rerun import RUN_MEANWHILE, Rerun
 from ingest.sources import Sources
 from ingest.timeline import timeline
 from ingest.views import event_view, listed_event_view
 
+_STEPS: Final = 40  # of a timeline, and the first
 _EDITABLE: Final = 200_000  # characters
 _FORM_OF_PAYLOAD: Final = 4  # a form writes a character as up to three, and more of what is not ASCII
 
@@ -61,17 +64,17 @@ class EventPage(View):
         query = query_of(scope)
         story = timeline(history, self._sources.get(history.event.source))
         whole = "whole" in query
-        lines = [entry for entry in story if entry["kind"] == "log"]
-        shown = latest(lines, whole=whole) if visit.session.person.sees_payloads else []
-        left_out = {id(line) for line in lines[: len(lines) - len(shown)]}
+        steps, left_out = _steps(
+            story, self._clock.now(), whole=whole, with_log=visit.session.person.sees_payloads
+        )
         last = history.jobs[-1].rounds[-1] if history.jobs else None
         values = {
             "event": event_view(history.event),
             "client": history.event.client,
             "job_status": "" if last is None else last.status,
             "result": None if last is None else result_excerpt(last.result, whole=whole),
-            "steps": picture([entry for entry in story if id(entry) not in left_out], self._clock.now()),
-            "lines_left_out": len(left_out),
+            "steps": steps,
+            "left_out": left_out,
             "asked_raw": "raw" in query,
             "editing": "edit" in query,
             "done": query.get("done"),
@@ -95,7 +98,7 @@ class EventBytes(View):
 
 
 class ReplayEvent(Act):
-    """The replay of an event as it was."""
+    """The replay of an event as it was. Of those who have seen the same jobs of it, one replays it."""
 
     act = "replay"
 
@@ -103,9 +106,15 @@ class ReplayEvent(Act):
         super().__init__(frame)
         self._rerun = rerun
 
-    async def do(self, visit: Visit, on: str, _: Mapping[str, str]) -> str:
-        receipt = await self._rerun.event(on, by=visit.by)
-        return f"/console/events/{receipt.event_id}"
+    async def do(self, visit: Visit, on: str, form: Mapping[str, str]) -> str:
+        there = f"/console/events/{on}"
+        try:
+            await self._rerun.event(on, by=visit.by, seen=_number(form.get("seen", "")))
+        except Problem as problem:
+            if problem.kind is RUN_MEANWHILE:
+                return already(there)
+            raise
+        return there
 
 
 class EditEvent(Act):
@@ -138,6 +147,23 @@ async def known_event(scope: Scope, histories: Histories) -> History:
     if history is None:
         raise Problem(NOT_FOUND)
     return history
+
+
+def _steps(
+    story: Sequence[dict[str, Any]], now: datetime, *, whole: bool, with_log: bool
+) -> tuple[list[Step], int]:
+    """The rows of a timeline as far as a page shows them, the first and the newest; and how many between them it leaves out."""
+    lines = [entry for entry in story if entry["kind"] == "log"]
+    said = latest(lines, whole=whole) if with_log else []
+    hidden = {id(line) for line in lines[: len(lines) - len(said)]}
+    first, *rest = picture([entry for entry in story if id(entry) not in hidden], now)
+    shown = rest if whole else rest[-_STEPS:]
+    return [first, *shown], len(rest) - len(shown) + (len(hidden) if with_log else 0)
+
+
+def _number(text: str) -> int | None:
+    """A number as our own form tells it."""
+    return int(text) if re.fullmatch(r"\d{1,4}", text, re.ASCII) else None
 
 
 def _payload(body: bytes, *, raw: bool, whole: bool) -> dict[str, Any]:

@@ -73,7 +73,11 @@ class RetryGroup(Act):
             raise Problem(NOT_FOUND, "None of the jobs that were given up there is still failed.")
         chosen = await self._replays.select(Filter(status=JobStatus.FAILED), ids=ids)
         asked: dict[str, Any] = {"status": "failed", "handler": group.handler, "error": group.type, "place": group.place, "failures": group.id, "ids": len(ids)}  # fmt: skip
-        return f"/console/replays/{await self._replays.start(chosen, self._terms, by=visit.by, asked=asked)}"
+        replay_id, is_new = await self._replays.start_once(
+            group.id, chosen, self._terms, by=visit.by, asked=asked
+        )
+        there = f"/console/replays/{replay_id}"
+        return there if is_new else already(there)
 
     async def _given_up(self, group: FailureGroup, groups: Collection[FailureGroup]) -> list[str]:
         """The newest such jobs that are still failed."""

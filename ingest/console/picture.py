@@ -18,6 +18,7 @@ class Step:
     """One row.
 
     Args:
+        after: how long after the first moment it was.
         wait: the thin bar of a wait before it: where it begins, and how wide it is.
         span: the bar of the step itself.
         tone: ``good``, ``bad`` or ``quiet``.
@@ -28,6 +29,7 @@ class Step:
     words: str
     detail: str
     at: str | None
+    after: str = ""
     status: str = ""
     wait: Span | None = None
     span: Span | None = None
@@ -78,6 +80,7 @@ def _step(
         words=words,
         detail=detail,
         at=entry["at"],
+        after="" if at is None else f"+{in_words(at - scale.first)}",
         status=status,
         wait=wait,
         span=None if at is None else scale.span(at, end or at),
@@ -114,7 +117,8 @@ def _told(entry: dict[str, Any]) -> tuple[str, str, str, str]:
         case "duplicates":
             return "Came again", f"{entry['count']} times, {entry['differing']} with another body", "", ""
         case _:
-            return "Steps kept", ", ".join(entry.get("names", ())), "", job
+            by = "" if entry["attempt"] is None else f"by attempt {entry['attempt']}: "
+            return "Steps kept", by + ", ".join(entry["names"]), "", job
 
 
 def _told_of_callback(entry: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -10,17 +10,17 @@ from infra.ids import RECEIVER, is_id
 from infra.ledger import Grades, Pausing, Receivers
 from infra.ledger.grades import Grade
 from infra.ledger.records import JobRecord, ReceiverRecord
+from infra.signatures import CallbackSecrets
 from ingest.api.query import query_of
 from ingest.console.visit import Act, Frame, View, Visit, already
 from ingest.problems import NOT_FOUND, Kind, Problem
 from ingest.receiver_checks import ReceiverChecks
-from ingest.sources import Sources
 from ingest.views import called_view, receiver_view
 from ingest.views.moments import moment
 
 UNCHECKABLE: Final = Kind(409, "uncheckable", "It can't be checked here.")
 
-_RECEIVERS: Final = 100
+_RECEIVERS: Final = 50
 _SHOWN, _LOOKED_AT = 20, 300  # callbacks of one, among the newest of all
 
 
@@ -38,7 +38,8 @@ class ReceiverList(View):
         values = {
             "receivers": [
                 receiver_view(one) | _graded(grade) for one, grade in zip(found, grades, strict=True)
-            ]
+            ],
+            "most": _RECEIVERS,
         }
         return self._frame.page(visit, "receivers.html", values)
 
@@ -102,7 +103,7 @@ class CheckReceiver(Act):
     """A receiver gets a good callback and some bad ones, and a grade.
 
     Args:
-        secrets: what callbacks are signed with where their source has nothing of its own.
+        secrets: what callbacks are signed with.
     """
 
     act = "check"
@@ -112,14 +113,12 @@ class CheckReceiver(Act):
         frame: Frame,
         receivers: Receivers,
         checks: ReceiverChecks,
-        sources: Sources,
         *,
-        secrets: Sequence[str],
+        secrets: CallbackSecrets,
     ) -> None:
         super().__init__(frame)
         self._receivers = receivers
         self._checks = checks
-        self._sources = sources
         self._secrets = secrets
 
     async def do(self, _: Visit, on: str, __: Mapping[str, str]) -> str:
@@ -136,8 +135,9 @@ class CheckReceiver(Act):
 
     def _secrets_for(self, called: Sequence[JobRecord]) -> Sequence[str]:
         """What its last callback was signed with."""
-        source = self._sources.get(called[0].source) if called else None
-        return source.callback_secrets if source and source.callback_secrets else self._secrets
+        if not called or called[0].callback is None:
+            return self._secrets.house
+        return self._secrets.of(called[0].source, called[0].callback.secret_of)
 
 
 async def known_receiver(receiver_id: str, receivers: Receivers) -> ReceiverRecord:

@@ -1,5 +1,6 @@
 """Templates to responses: everything escaped, nothing inline, nothing from another host."""
 
+import gzip
 import hashlib
 import mimetypes
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ from starlette.types import Receive, Scope
 
 from infra.clock import rfc3339
 from infra.durations import in_words
+from infra.signatures import Headers
 from ingest.api.endpoint import Endpoint
-from ingest.pages import links, times
+from ingest.pages import links, times, wording
 from ingest.problems import NOT_FOUND, Problem
 
 VARY: Final = {"Vary": "Accept"}  # at addresses that answer programs and people
@@ -31,18 +33,24 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Robots-Tag": "noindex",
 }
+_BY_HTTPS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 _STATIC: Final = files("ingest.pages") / "static"
 _MARK: Final = "mark.svg"
 
 
 class Assets(Endpoint):
-    """``GET /assets/{digest}/{name}``: what pages load. The address changes with the content, so it is kept for good."""
+    """``GET /assets/{digest}/{name}``: what pages load. The address changes with the content, so it is kept for good.
+
+    The digest is of all of them, so that each finds the others beside itself.
+    """
 
     methods = ("GET", "HEAD")
 
     def __init__(self) -> None:
         self._content = {one.name: one.read_bytes() for one in _STATIC.iterdir() if one.is_file()}
-        self._digests = {name: hashlib.sha256(data).hexdigest()[:16] for name, data in self._content.items()}
+        self._packed = {name: gzip.compress(data, mtime=0) for name, data in self._content.items()}
+        all_of_them = b"".join(name.encode() + data for name, data in sorted(self._content.items()))
+        self._digest = hashlib.sha256(all_of_them).hexdigest()[:16]
 
     def url(self, name: str) -> str:
         """Where a file of ours is.
@@ -50,20 +58,24 @@ class Assets(Endpoint):
         Raises:
             KeyError: there is none.
         """
-        return f"/assets/{self._digests[name]}/{name}"
+        if name not in self._content:
+            raise KeyError(name)
+        return f"/assets/{self._digest}/{name}"
 
-    def file(self, name: str, *, keep: str) -> Response:
-        """One of them, to be kept by caches as it says there."""
-        headers = {"Cache-Control": keep, "X-Content-Type-Options": "nosniff"}
-        return Response(
-            self._content[name], media_type=mimetypes.guess_type(name, strict=True)[0], headers=headers
-        )
+    def file(self, name: str, scope: Scope, *, keep: str) -> Response:
+        """One of them, packed for whoever unpacks, to be kept by caches as it says there."""
+        headers = {"Cache-Control": keep, "X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding"}
+        content = self._content[name]
+        if "gzip" in (Headers(scope["headers"]).get("accept-encoding") or ""):
+            content = self._packed[name]
+            headers["Content-Encoding"] = "gzip"
+        return Response(content, media_type=mimetypes.guess_type(name, strict=True)[0], headers=headers)
 
     async def answer(self, scope: Scope, _: Receive, /) -> Response:
         name = scope["path_params"]["name"]
-        if self._digests.get(name) != scope["path_params"]["digest"]:
+        if scope["path_params"]["digest"] != self._digest or name not in self._content:
             raise Problem(NOT_FOUND)
-        return self.file(name, keep="public, max-age=31536000, immutable")
+        return self.file(name, scope, keep="public, max-age=31536000, immutable")
 
 
 class Favicon(Endpoint):
@@ -74,14 +86,19 @@ class Favicon(Endpoint):
     def __init__(self, assets: Assets) -> None:
         self._assets = assets
 
-    async def answer(self, _: Scope, __: Receive, /) -> Response:
-        return self._assets.file(_MARK, keep="public, max-age=86400")
+    async def answer(self, scope: Scope, _: Receive, /) -> Response:
+        return self._assets.file(_MARK, scope, keep="public, max-age=86400")
 
 
 class Pages:
-    """Renders templates."""
+    """Renders templates.
 
-    def __init__(self, assets: Assets) -> None:
+    Args:
+        public_url: where browsers come to; by https, they are told to come so always.
+    """
+
+    def __init__(self, assets: Assets, *, public_url: str | None = None) -> None:
+        self._headers = _HEADERS | (_BY_HTTPS if (public_url or "").startswith("https://") else {})
         self._templates = Environment(
             loader=PackageLoader("ingest", "pages/templates"),
             autoescape=True,
@@ -92,11 +109,14 @@ class Pages:
         self._templates.globals |= {"asset": assets.url, "query": links.query}
         self._templates.filters |= {
             "ago": times.ago,
+            "brief": wording.brief,
             "exact": times.exact,
+            "grouped": wording.grouped,
             "left": times.left,
             "parsed": times.parsed,
             "rfc3339": rfc3339,
             "running": times.running,
+            "with_code": wording.with_code,
             "lasting": lambda seconds: in_words(timedelta(seconds=seconds)),
         }
 
@@ -111,7 +131,7 @@ class Pages:
         """One page."""
         text = self._templates.get_template(template).render(values)
         content = text.encode("utf-8", "backslashreplace")  # a result may hold half a character
-        return Response(content, status, {**_HEADERS, **(headers or {})}, "text/html")
+        return Response(content, status, {**self._headers, **(headers or {})}, "text/html")
 
 
 def prefers_page(accept: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Moments as people read them. ``static/live.js`` says the same in a browser, second by second."""
+"""Moments as people read them. ``static/times.js`` says the same in a browser, as time goes on."""
 
 from datetime import datetime, timedelta
 

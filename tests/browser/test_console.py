@@ -96,8 +96,7 @@ def test_the_keyboard_searches_moves_and_opens(open_page: Open) -> None:
     page.locator("h1").click()
     for key in "jjk":
         page.keyboard.press(key)
-    expect(page.locator("tr.chosen")).to_have_count(1)
-    expect(page.locator("tbody tr").first).to_have_class("chosen")
+    expect(page.locator("tbody tr").first.locator("a.open")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".timeline")).to_be_visible()
     page.keyboard.press("r")

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from tests.acceptance.builders import System
 from tests.acceptance.inbox import Inbox
@@ -54,6 +54,18 @@ def test_two_people_pause_a_queue_it_is_paused_once_and_both_are_told(
     assert house.job(job_id)["status"] == "queued"
     expect(pressed(one, "Resume queue low")).to_contain_text("Resumed")
     house.ended(job_id)
+
+
+def test_two_people_replay_an_event_and_it_runs_once_more(
+    house: System, two: Callable[[str], tuple[Page, Page]]
+) -> None:
+    told = house.submit({"type": "echo"}).json()
+    house.ended(told["job_id"])
+    one, other = two(f"/console/events/{told['event_id']}")
+    expect(pressed(one, "Replay")).to_contain_text("Replayed")
+    expect(pressed(other, "Replay")).to_contain_text("Somebody else was faster")
+    expect(other.locator(".timeline")).to_contain_text("by operator (console)")
+    expect(other.locator(".facts a[href*='/console/jobs/']")).to_have_count(2)
 
 
 def test_two_people_run_a_schedule_and_one_job_is_made(two: Callable[[str], tuple[Page, Page]]) -> None:
@@ -156,6 +168,71 @@ def test_where_nothing_is_told_the_page_looks_by_itself(house: System, open_page
     page.goto("/console/jobs")
     job_id = house.submit({"type": "echo"}).json()["job_id"]
     expect(page.locator("tbody")).to_contain_text(job_id, timeout=SOONER_OR_LATER)
+
+
+def test_a_stream_that_is_refused_is_asked_for_no_more_often_than_the_page(open_page: Open) -> None:
+    page = enter(open_page, "/console/", by="10.0.3.8")
+    asked: dict[str, int] = {"live": 0, "jobs": 0}
+
+    def refuse(route: Route) -> None:
+        asked["live"] += 1
+        route.fulfill(status=204)
+
+    page.route("**/console/live*", refuse)
+    page.clock.install()
+    page.goto("/console/jobs")
+    page.on("request", lambda one: asked.update(jobs=asked["jobs"] + one.url.endswith("/jobs")))
+    for _ in range(30):
+        page.clock.run_for(1_000)
+        page.wait_for_timeout(50)  # so that what was asked is answered
+    assert 3 <= asked["live"] <= 30 / 5 + 1
+    assert 3 <= asked["jobs"] <= 30 / 5 + 1
+
+
+def test_whoever_is_signed_out_meanwhile_is_told_and_asks_no_more(house: System, open_page: Open) -> None:
+    page = enter(open_page, "/console/jobs", by="10.0.3.9")
+    elsewhere = page.context.new_page()
+    elsewhere.goto("/console/")
+    elsewhere.get_by_role("button", name="Sign out").click()
+    expect(elsewhere.get_by_role("heading", name="Sign in")).to_be_visible()
+    elsewhere.close()
+    house.submit({"type": "echo"})
+    told = page.get_by_role("alert")
+    expect(told).to_contain_text("You are signed out. This is how it stood at", timeout=SOONER_OR_LATER)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    house.submit({"type": "echo"})
+    page.wait_for_timeout(6_000)  # longer than it is patient
+    assert asked == []
+    told.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_page_that_cannot_be_renewed_says_so_until_it_can(house: System, open_page: Open) -> None:
+    page = enter(open_page, "/console/jobs", by="10.0.3.10")
+    page.route("**/console/jobs", lambda route: route.fulfill(status=404))
+    house.submit({"type": "echo"})
+    told = page.get_by_role("alert")
+    expect(told).to_contain_text("The server answers 404", timeout=SOONER_OR_LATER)
+    page.unroute("**/console/jobs")
+    job_id = house.submit({"type": "echo"}).json()["job_id"]
+    expect(page.locator("tbody")).to_contain_text(job_id, timeout=SOONER_OR_LATER)
+    expect(told).to_have_count(0)
+
+
+def test_where_somebody_stands_the_page_is_renewed_around_them(house: System, open_page: Open) -> None:
+    page = enter(open_page, "/console/queues", by="10.0.3.11")
+    expect(pressed(page, "Pause queue low")).to_contain_text("Paused")
+    button = page.get_by_role("button", name="Resume queue low")
+    button.focus()
+    job_ids = [house.submit({"type": "echo", "queue": "low"}).json()["job_id"] for _ in range(3)]
+    row = page.locator("tr", has=button)
+    expect(row.locator("td.number").first).to_have_text("3", timeout=SOONER_OR_LATER)
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("Resumed")
+    for job_id in job_ids:
+        house.ended(job_id)
 
 
 def test_a_job_page_follows_its_job(house: System, open_page: Open) -> None:

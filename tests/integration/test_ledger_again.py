@@ -1,5 +1,6 @@
 """Retry and replay: a failed job runs again in a round of its own, an event gets one more job; nothing happens twice."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -50,13 +51,16 @@ async def replay(
     job_id: str | None = None,
     queue: str | None = None,
     entry: HandlerEntry | None = None,
+    seen: int | None = None,
 ) -> tuple[str, Verdict]:
     event = await bench.ledger.reading.event(event_id)
     assert event is not None
     origin = await bench.ledger.steering.origin(event_id, event.jobs)
     assert origin is not None
     made = job_id or JOB + new_suffix()
-    return made, await bench.ledger.steering.replay(origin, made, by="ops", queue=queue, entry=entry)
+    return made, await bench.ledger.steering.replay(
+        origin, made, by="ops", queue=queue, entry=entry, seen=seen
+    )
 
 
 # -- retry -------------------------------------------------------------------------------------------------------------
@@ -318,6 +322,19 @@ def test_a_replay_with_the_same_id_is_made_once(ledger_store: Store) -> None:
         before = await bench.snapshot()
         assert await replay(bench, claim.event_id, job_id=job_id) == (job_id, Verdict.THERE)
         assert await bench.snapshot() == before
+
+    on(ledger_store, scenario)
+
+
+def test_of_those_who_have_seen_the_same_jobs_one_replays(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        event_id = (await bench.job(await fail(bench))).event_id
+        made = await asyncio.gather(*(replay(bench, event_id, seen=1) for _ in range(3)))
+        assert sorted(verdict for _, verdict in made) == [Verdict.DONE, Verdict.OVERTAKEN, Verdict.OVERTAKEN]
+        event = await bench.ledger.reading.event(event_id)
+        assert event is not None
+        assert len(event.jobs) == 2
+        assert (await replay(bench, event_id, seen=2))[1] is Verdict.DONE
 
     on(ledger_store, scenario)
 

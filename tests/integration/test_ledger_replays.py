@@ -1,5 +1,6 @@
 """Bulk replays: what a filter finds is run again, a page at a time, each job once, by whichever worker comes."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -229,11 +230,33 @@ def test_nothing_to_run_is_finished_at_once(ledger_store: Store) -> None:
 def test_a_plan_is_made_once(ledger_store: Store) -> None:
     async def scenario(bench: Bench) -> None:
         jobs = await ended(bench, 2)
-        plan = ("plan", GONE, 2, "by", "ops", *jobs)
-        assert await bench.ledger.replays._scripts.run(*plan) == 1
+        plan = ("plan", GONE, "in one place", 2, "by", "ops", *jobs)
+        assert await bench.ledger.replays._scripts.run(*plan) == GONE.encode()
         before = await bench.snapshot()
-        assert await bench.ledger.replays._scripts.run(*plan) == 0
+        assert await bench.ledger.replays._scripts.run(*plan) == GONE.encode()
         assert await bench.snapshot() == before
+
+    on(ledger_store, scenario)
+
+
+def test_of_one_kind_one_runs_at_a_time_however_many_are_wanted_at_once(ledger_store: Store) -> None:
+    async def scenario(bench: Bench) -> None:
+        await ended(bench, 2)
+        replays = bench.ledger.replays
+        chosen = await replays.select(DEAD)
+
+        async def once(kind: str) -> tuple[str, bool]:
+            return await replays.start_once(kind, chosen, FAST, by="ops", asked={})
+
+        at_once = await asyncio.gather(*(once("in one place") for _ in range(5)))
+        assert len({replay_id for replay_id, _ in at_once}) == 1
+        assert sum(is_new for _, is_new in at_once) == 1
+        assert (await once("in another"))[1]
+        assert len(await replays.newest(10)) == 2
+        first = at_once[0][0]
+        await replays.halt(first, by="ops")
+        again, is_new = await once("in one place")
+        assert (again != first, is_new) == (True, True)
 
     on(ledger_store, scenario)
 

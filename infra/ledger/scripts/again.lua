@@ -4,11 +4,13 @@
 --
 -- ARGV  1 who wants it, or ''
 --       2 bulk replay or '' · 3 its token · 4 how many of its plan these are · 5 when it goes on, in ms from now
---       then for each job 8 values:
+--       then for each job 9 values:
 --       'retry' | 'replay' · job id · event id · queue, or '' for the job's own · birth (seal + JSON) · timeout in s, or ''
---       line, or '' · the change that watchers see (JSON); those of the last four that a retry needs not are ''
--- Reply for each 'done'; 'ended' where the job has not failed, or 'there' where the new job is there already: nothing was
--- changed; 'spent' where there were too many rounds or jobs before; '' where there is no such job or event.
+--       line, or '' · how many jobs of the event whoever asks has seen, or '' · the change that watchers see (JSON);
+--       those of the five before it that a retry needs not are ''
+-- Reply for each 'done'; 'ended' where the job has not failed, 'there' where the new job is there already, or 'overtaken' where
+-- the event has got another one than were seen: nothing was changed; 'spent' where there were too many rounds or jobs before;
+-- '' where there is no such job or event.
 -- {'fenced'} where the token does not hold the bulk replay any more, and nothing was changed.
 
 local MOST_ROUNDS = 100   -- of one job; `retire` looks at no more callbacks
@@ -57,11 +59,20 @@ local function retry(job, event, queue, change)
   return 'done'
 end
 
-local function replay(job, event, queue, birth, timeout, line, change)
+local function jobs_of(event)
+  local count = 0
+  for _, name in ipairs(put('HKEYS', K.event .. event)) do
+    if string.sub(name, 1, 4) == 'job:' then count = count + 1 end
+  end
+  return count
+end
+
+local function replay(job, event, queue, birth, timeout, line, seen, change)
   local head, present = unpack(fields(K.event .. event, 'head', 'job:' .. job), 1, 2)
   local kind = kind_of(head)
   if not kind then return '' end
   if present then return 'there' end
+  if seen ~= '' and jobs_of(event) ~= tonumber(seen) then return 'overtaken' end
   if put('HLEN', K.event .. event) >= MOST_FIELDS then return 'spent' end
   put('HSET', K.event .. event, 'job:' .. job, birth)
   put('HSET', K.replayed, job, event)
@@ -83,10 +94,10 @@ end
 
 if run ~= '' and fields(K.replay .. run, 'lease')[1] ~= ARGV[3] then return {'fenced'} end
 local replies, begun, skipped = {}, {}, 0
-for first = 6, #ARGV, 8 do
-  local act, job, event, queue, birth, timeout, line, change = unpack(ARGV, first, first + 7)
+for first = 6, #ARGV, 9 do
+  local act, job, event, queue, birth, timeout, line, seen, change = unpack(ARGV, first, first + 8)
   local verdict = act == 'retry' and retry(job, event, queue, change)
-    or act == 'replay' and replay(job, event, queue, birth, timeout, line, change) or ''
+    or act == 'replay' and replay(job, event, queue, birth, timeout, line, seen, change) or ''
   if verdict == 'done' then begun[#begun + 1] = job else skipped = skipped + 1 end
   replies[#replies + 1] = verdict
 end

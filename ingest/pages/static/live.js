@@ -1,7 +1,9 @@
 // Keeps a page true: told by its job's stream, or every few seconds, it asks the server for itself again and takes what differs.
+import { morph } from "./morph.js";
+import { lasting, left, put, retell } from "./times.js";
+
 const main = document.getElementById("main");
 const note = document.getElementById("live");
-const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 const PAUSE = 500; // milliseconds between two looks, however much happens
 const WITHOUT_STREAM = 5; // seconds, where no stream can be had
 
@@ -54,22 +56,6 @@ function say(words) {
   if (note.textContent !== words) note.textContent = words;
 }
 
-// Only what differs is touched, so that nothing jumps, and focus, selection and scroll positions stay.
-function morph(old, fresh) {
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
-  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  const ids = new Set(Array.from(fresh.children, (child) => child.id));
-  for (const child of [...old.children]) if (child.id && !ids.has(child.id)) child.remove();
-  [...fresh.childNodes].forEach((node, index) => {
-    const there = old.childNodes[index];
-    if (!there || there.nodeName !== node.nodeName || there.id !== node.id) old.insertBefore(document.importNode(node, true), there ?? null);
-    else if (there.isEqualNode(node)) return;
-    else if (node.nodeType === Node.ELEMENT_NODE) morph(there, node);
-    else there.nodeValue = node.nodeValue;
-  });
-  while (old.childNodes.length > fresh.childNodes.length) old.lastChild.remove();
-}
-
 // -- the stream of a job ------------------------------------------------------------------------------------------------
 
 function follow(url) {
@@ -104,32 +90,7 @@ function tick() {
   const seconds = (moment) => (now - Date.parse(moment)) / 1000;
   for (const one of main.querySelectorAll("[data-since]")) put(one, lasting(seconds(one.dataset.since)));
   for (const one of main.querySelectorAll("[data-until]")) put(one, left(-seconds(one.dataset.until)));
-  for (const one of main.querySelectorAll("time")) put(one, ago(seconds(one.dateTime)));
-}
-
-function put(element, words) {
-  if (element.textContent !== words) element.textContent = words;
-}
-
-function left(seconds) {
-  return seconds >= 1 ? lasting(seconds) : "any moment now";
-}
-
-function ago(passed) {
-  if (Math.abs(passed) < 1) return "just now";
-  if (passed < 0) return `in ${lasting(-passed)}`;
-  return `${lasting(passed).split(" ").slice(0, 2).join(" ")} ago`;
-}
-
-function lasting(seconds) {
-  let whole = Math.max(Math.floor(seconds), 0);
-  const largest = Math.min(UNITS.findIndex(([, size]) => whole >= size) >>> 0, 3);
-  const counts = UNITS.slice(largest, largest + 2).map(([unit, size], at) => {
-    const count = Math.floor(whole / size);
-    whole %= size;
-    return count || at === 0 ? `${count} ${unit}` : "";
-  });
-  return counts.join(" ").trim();
+  retell(main, now);
 }
 
 setInterval(tick, 1000);

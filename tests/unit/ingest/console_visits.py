@@ -39,6 +39,12 @@ class Browser:
         return await self.post(action, {"csrf": token, **form})
 
 
+async def text_of(browser: Browser, path: str) -> str:
+    answer = await browser.get(path)
+    assert answer.status_code == 200, (path, answer.status_code, answer.text)
+    return answer.text
+
+
 def csrf_of(page: str) -> str:
     found = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
     assert found is not None, page

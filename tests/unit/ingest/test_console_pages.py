@@ -15,7 +15,7 @@ from infra.ledger.jobs import Report
 from infra.ledger.records import Arrival, Claim, ErrorInfo, Failed, HandlerEntry, Progress, Settlement
 from infra.ledger.troubles import Failures, Place
 from tests.unit.ingest.application import NOW, House
-from tests.unit.ingest.console_visits import VIEWER, Browser, visited
+from tests.unit.ingest.console_visits import VIEWER, Browser, text_of, visited
 
 XSS = json.loads((Path(__file__).parents[2] / "data" / "xss_payloads.json").read_text("utf-8"))
 TRACE = 'Traceback: here\n  File "/app/scenario.py", line 7, in it\nKeyError'
@@ -40,12 +40,6 @@ async def failed(
     return told["job_id"], told["event_id"]
 
 
-async def text_of(browser: Browser, path: str) -> str:
-    answer = await browser.get(path)
-    assert answer.status_code == 200, (path, answer.status_code, answer.text)
-    return answer.text
-
-
 def test_every_section_is_a_page_even_where_there_is_nothing_yet() -> None:
     async def check() -> None:
         async with visited() as (_, browser):
@@ -66,7 +60,7 @@ async def full(house: House) -> None:
     names = [f"handlers.meetings.summaries:handler_{number}" for number in range(80)]
     manifest = [HandlerEntry(source="api", type=name, handler=name) for name in names]
     await house.ledger.workers.renew("w1", lease=timedelta(minutes=1), queues=["default"], manifest=manifest, record={})  # fmt: skip
-    await house.ledger.jobs.claim("w1", sequence=1, slots=55, queues=["default"], lease=timedelta(minutes=1))
+    await house.ledger.jobs.claim("w1", sequence=9, slots=55, queues=["default"], lease=timedelta(minutes=1))
     places = [Place(handler=name, type="KeyError", place="handlers/meetings.py:7") for name in names]
     told = Failures(message="it broke " * 30, job_id=JOB + "0" * 26, attempts=7, given_up=3)
     await house.ledger.troubles.note(dict.fromkeys(places, told))
@@ -91,8 +85,14 @@ async def first_load(browser: Browser, path: str) -> int:
     page = await text_of(browser, path)
     loaded = re.findall(r'(?:href|src)="(/assets/[^"]+)"', page)
     assert {part.rpartition(".")[2] for part in loaded} == {"css", "js", "svg"}
-    parts = [len((await browser.get(part)).content) for part in loaded]
-    return len(page.encode()) + sum(parts)
+    size = len(page.encode())
+    for part in loaded:
+        answer = await browser.get(part)
+        size += answer.num_bytes_downloaded
+        loaded += [
+            f"{part.rpartition('/')[0]}/{name}" for name in re.findall(r'from "\./([^"]+)"', answer.text)
+        ]
+    return size
 
 
 LARGE = {
@@ -126,6 +126,49 @@ def test_the_first_load_is_small_whatever_was_said(said: Any) -> None:
                 assert "<textarea" not in page
             assert "line-10-" in await text_of(browser, f"{job}?whole=1")
             assert "line-10-" in await text_of(browser, f"{event}?whole=1")
+
+    run(check)
+
+
+def test_lists_are_small_however_long_the_names_in_them_are() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            name = "\U0001f30d" * 120
+            for number in range(60):
+                url = f"https://127.0.0.1/{number}/{'x' * 1_900}"
+                told = await house.submit({"type": f"{name}{number}", "tag": name, "callback_url": url})
+                assert told.status_code == 202
+            await house.tell_handlers(("api", "*"))
+            claims = await house.ledger.jobs.claim(
+                "w1", sequence=1, slots=30, queues=["default"], lease=timedelta(minutes=1)
+            )
+            error = ErrorInfo(type="KeyError", message="<" * 900, trace=TRACE)
+            await house.ledger.jobs.settle("w1", [Settlement(claim=claim, outcome=Failed(error=error), handler="scenario:it") for claim in claims])  # fmt: skip
+            await full(house)
+            for _ in range(250):
+                await house.ledger.desk.note(
+                    by=name[:64], act="pause queue", on=name * 3, client="203.0.113.7"
+                )
+            narrowed = f"/console/events?type={name}0"
+            for path in ("/console/", "/console/events", narrowed, "/console/jobs", "/console/callbacks", "/console/receivers", "/console/workers", "/console/audit", f"/console/search?q={name}"):  # fmt: skip
+                assert await first_load(browser, path) <= 60_000, path
+
+    run(check)
+
+
+def test_a_timeline_shows_its_beginning_and_its_newest_entries() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            event_id = (await house.submit({"type": "a", "payload": {"n": 1}})).json()["event_id"]
+            page = f"/console/events/{event_id}"
+            for _ in range(90):
+                await browser.press(page, f"{page}/replay")
+            assert await first_load(browser, page) <= 60_000
+            text = await text_of(browser, page)
+            assert "Received" in text
+            assert text.count(">Queued<") == 20
+            assert "91, of which the last are" in text
+            assert "older entries" not in await text_of(browser, f"{page}?whole=1")
 
     run(check)
 
@@ -178,6 +221,14 @@ def test_an_event_is_replayed_and_replayed_with_another_payload() -> None:
             again = await house.ledger.reading.event(event_id)
             assert again is not None
             assert len(again.jobs) == 2
+            seen = re.search(r'name="seen" value="(\d+)"', await text_of(browser, page))
+            assert seen is not None
+            assert seen[1] == "2"
+            late = await browser.press(page, f"{page}/replay", {"seen": "1"})
+            assert late.headers["Location"] == f"{page}?done=already"
+            assert (await browser.press(page, f"{page}/replay", {"seen": "2"})).headers[
+                "Location"
+            ] == f"{page}?done=replay"
 
             answer = await browser.press(page, f"{page}/edit", {"payload": '{"n": 2}'})
             new = answer.headers["Location"].split("/")[3].partition("?")[0]
@@ -246,11 +297,27 @@ def test_failures_are_grouped_and_a_group_is_retried() -> None:
             progress = await text_of(browser, answer.headers["Location"])
             assert "0 of 1 begun" in progress
             replay = answer.headers["Location"].partition("?")[0]
-            assert (await browser.press("/console/failures", action[1])).headers[
-                "Location"
-            ] == f"{replay}?done=already"
+            again = await browser.press("/console/failures", action[1])
+            assert again.headers["Location"] == f"{replay}?done=already"
             assert (await browser.press(replay, f"{replay}/stop")).status_code == 303
             assert (await browser.press(replay, f"{replay}/stop")).status_code == 409
+
+    run(check)
+
+
+def test_of_those_who_retry_a_group_at_the_same_moment_one_begins_it() -> None:
+    async def check() -> None:
+        async with visited() as (house, browser):
+            job_id, _ = await failed(house)
+            place = Place(handler="scenario:it", type="KeyError", place="scenario.py:7")
+            await house.ledger.troubles.note({place: Failures(job_id=job_id, attempts=1, given_up=1)})
+            pressing = (
+                browser.press("/console/failures", f"/console/failures/{place.id}/retry") for _ in range(4)
+            )
+            answers = await asyncio.gather(*pressing)
+            told = [answer.headers["Location"].partition("?") for answer in answers]
+            assert len({address for address, _, _ in told}) == 1
+            assert sorted(done for _, _, done in told) == ["done=already"] * 3 + ["done=retry+all"]
 
     run(check)
 

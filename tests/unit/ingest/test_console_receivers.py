@@ -10,7 +10,7 @@ import pytest
 from infra.ledger.grades import Probe
 from infra.ledger.receivers import receiver_id
 from infra.ledger.records import CallbackAttempt, CallbackStatus, Delivery
-from tests.unit.ingest.application import WHSEC, House, until
+from tests.unit.ingest.application import SUBMIT_KEY, WHSEC, House, until
 from tests.unit.ingest.console_visits import VIEWER, visited
 from tests.unit.ingest.test_console_pages import failed, text_of
 
@@ -145,6 +145,24 @@ def test_a_receiver_of_a_source_with_a_secret_of_its_own_is_checked_with_that() 
             await house.post("narrow", {"a": 1})
             await house.ledger.pausing.pause(URL)  # so that it is known
             await house.tell_handlers(("narrow", "*"))
+            await house.finish(await house.claim())
+            await browser.press(PAGE, f"{PAGE}/check")
+            await until(lambda: checking.asked)
+            assert checking.asked == [(URL, OWN_SECRET)]
+
+    run(check)
+
+
+def test_a_receiver_of_an_api_key_with_a_secret_of_its_own_is_checked_with_that() -> None:
+    async def check() -> None:
+        checking = Checking()
+        settings = {
+            "HOOKLINE_CALLBACK_SECRET": WHSEC,
+            "HOOKLINE_API_KEY_CALLBACK_SECRETS": f"sender:{OWN_SECRET}",
+        }
+        async with visited(settings=settings, check_receiver=checking) as (house, browser):
+            await house.submit({"type": "a", "callback_url": URL}, key=SUBMIT_KEY)
+            await house.ledger.pausing.pause(URL)  # so that it is known
             await house.finish(await house.claim())
             await browser.press(PAGE, f"{PAGE}/check")
             await until(lambda: checking.asked)

@@ -12,19 +12,13 @@ from infra.ledger.records import HandlerEntry
 from infra.ledger.ticks import Recurrence
 from infra.routes import SCHEDULE_SOURCE
 from tests.unit.ingest.application import NOW, House
-from tests.unit.ingest.console_visits import Browser, visited
+from tests.unit.ingest.console_visits import text_of, visited
 
 REPORT = HandlerEntry(source=SCHEDULE_SOURCE, type="handlers.daily:report", handler="handlers.daily:report")
 
 
 def run(check: Any) -> None:
     asyncio.run(check())
-
-
-async def text_of(browser: Browser, path: str) -> str:
-    answer = await browser.get(path)
-    assert answer.status_code == 200, (path, answer.status_code, answer.text)
-    return answer.text
 
 
 async def recurring(house: House) -> Recurrence:

@@ -1,6 +1,7 @@
 """Who gets a page, and who JSON; what a page says where something is refused; what pages load."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -33,6 +34,23 @@ async def submitted(house: House, **submission: Any) -> tuple[str, str]:
     """A job, and where it can be read."""
     told = (await house.submit({"type": "a", **submission})).json()
     return told["job_id"], told["status_url"]
+
+
+@pytest.mark.parametrize(
+    ("public_url", "told"),
+    [("https://hooks.example.com", "max-age=31536000"), ("http://hooks.example.com", None)],
+)
+def test_who_came_by_https_is_to_come_so_always(public_url: str, told: str | None) -> None:
+    """A094."""
+
+    async def check() -> None:
+        async with running(settings={"HOOKLINE_PUBLIC_URL": public_url}) as house:
+            _, url = await submitted(house)
+            for shown in (url, url[:-1]):
+                answer = await look(house, shown)
+                assert answer.headers.get("Strict-Transport-Security") == told
+
+    asyncio.run(check())
 
 
 @pytest.mark.parametrize(
@@ -194,11 +212,18 @@ def test_assets_are_kept_for_good_at_an_address_that_changes_with_them() -> None
             page = (await look(house, url)).text
             found = {word.strip('">') for word in page.replace('"', " ").split() if "/assets/" in word}
             assert {one.rpartition("/")[2] for one in found} == {"hookline.css", "live.js", "mark.svg"}
-            for one in found:
+            script = next(one for one in found if one.endswith("/live.js"))
+            beside = re.findall(r'from "\./([^"]+)"', (await house.http.get(script)).text)
+            assert beside
+            for one in (*found, *(script.replace("live.js", name) for name in beside)):
                 answer = await house.http.get(one)
                 assert answer.status_code == 200
                 assert "immutable" in answer.headers["Cache-Control"]
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                plain = await house.http.get(one, headers={"Accept-Encoding": "identity"})
+                assert answer.headers["Content-Encoding"] == "gzip"
+                assert "Content-Encoding" not in plain.headers
+                assert plain.content == answer.content
                 _, _, digest, name = one.split("/")
                 for wrong in (f"/assets/{digest[::-1]}/{name}", f"/assets/{digest}/..%2f{name}"):
                     assert (await house.http.get(wrong)).status_code == 404
