@@ -24,6 +24,9 @@ from infra.errors import HooklineError
 )
 @click.option("--jobs", type=click.IntRange(100), help="No-op jobs of one run.  [default: 6000, full: 50000]")
 @click.option(
+    "--waiting", type=click.IntRange(500), help="Jobs of 50 ms for 500 slots.  [default: 20000, full: 50000]"
+)
+@click.option(
     "--finished",
     type=click.IntRange(0),
     help="Finished jobs in the filled server.  [default: 20000, full: 1000000]",

@@ -40,7 +40,7 @@ class Sizes:
     rounds: int = 3
     waiting_rounds: int = 1
     jobs: int = 6_000
-    waiting: int = 4_000
+    waiting: int = 20_000
     seconds: int = 2
     delays: int = 50
     callbacks: int = 1_000
@@ -58,7 +58,7 @@ FULL = Sizes(
     rounds=5,
     waiting_rounds=5,
     jobs=50_000,
-    waiting=20_000,
+    waiting=50_000,
     seconds=10,
     delays=500,
     updates=500,
@@ -171,9 +171,10 @@ class Bench:
             }
         )
         alone, behind = (_median(wait for wait in runs if wait) for runs in rounds.values())
+        of_alone = _within(rounds["behind as many to a dead one"], rounds["alone"], lambda wait: wait)
         rows = [
             ["alone", _decimal(alone), ""],
-            ["behind as many to a dead one", _decimal(behind), _times(behind, alone)],
+            ["behind as many to a dead one", _decimal(behind), of_alone],
         ]
         table = Table(f"{count:,} callbacks to a live receiver", ("", "p99 s", "of alone"), rows, "≤ 1.5 x")
         return [table], rounds
@@ -208,7 +209,8 @@ class Bench:
             "2 processes": partial(engine.run_once, HOOKLINE, "noop", 2 * jobs, processes=2),
         })  # fmt: skip
         one, two = (_median(run.rate for run in runs if run) for runs in rounds.values())
-        rows = [["1", _number(one), ""], ["2", _number(two), _times(two, one)]]
+        of_one = _within(rounds["2 processes"], rounds["1 process"], lambda run: run.rate)
+        rows = [["1", _number(one), ""], ["2", _number(two), of_one]]
         table = Table("Hookline, no-op jobs, processes", ("", "jobs/s", "of 1"), rows, "≥ 1.6 x")
         return [table], _raw(rounds)
 
@@ -244,7 +246,8 @@ class Bench:
                 "filled": partial(engine.run_once, HOOKLINE, "noop", jobs, place=full),
             })  # fmt: skip
         empty, filled = (_median(run.rate for run in runs if run) for runs in rounds.values())
-        rows = [["empty", _number(empty), ""], ["filled", _number(filled), _times(filled, empty)]]
+        of_empty = _within(rounds["filled"], rounds["empty"], lambda run: run.rate)
+        rows = [["empty", _number(empty), ""], ["filled", _number(filled), of_empty]]
         title = f"Hookline, no-op jobs beside {finished:,} finished and {scheduled:,} scheduled ones"
         return [Table(title, ("", "jobs/s", "of empty"), rows, "≥ 0.9 x")], _raw(rounds)
 
@@ -293,7 +296,8 @@ class Bench:
                 "filled": partial(ingest.closed_loop, ingest.HOOKLINE, seconds, place=full),
             })  # fmt: skip
         empty, filled = (_median(run.rate for run in runs if run) for runs in rounds.values())
-        rows = [["empty", _number(empty), ""], ["filled", _number(filled), _times(filled, empty)]]
+        of_empty = _within(rounds["filled"], rounds["empty"], lambda run: run.rate)
+        rows = [["empty", _number(empty), ""], ["filled", _number(filled), of_empty]]
         title = f"Hookline beside {events:,} events and as many deduplication ids"
         return [Table(title, ("", "requests/s", "of empty"), rows, "≥ 0.9 x")], _raw(rounds)
 
@@ -389,10 +393,18 @@ def _median(values: Iterable[float]) -> float | None:
 
 def _ratio(rounds: dict[str, list[_Measured | None]], name: str, rate: Callable[[_Measured], float]) -> str:
     """Hookline's rate over that contender's, in the same round; the median of the rounds."""
-    if name == "Hookline":
-        return ""
-    pairs = zip(rounds["Hookline"], rounds[name], strict=True)
-    ratios = [rate(ours) / rate(theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
+    return "" if name == "Hookline" else _within(rounds["Hookline"], rounds[name], rate)
+
+
+def _within(
+    ours: list[_Measured | None], theirs: list[_Measured | None], rate: Callable[[_Measured], float]
+) -> str:
+    """How often their rate goes into ours, in the same round; the median of the rounds."""
+    ratios = [
+        rate(one) / rate(other)
+        for one, other in zip(ours, theirs, strict=True)
+        if one is not None and other is not None
+    ]
     return _times(_median(ratios), 1)
 
 
