@@ -6,14 +6,10 @@ from msgspec import Meta
 
 from infra.ledger.records import CallbackStatus, ReceiverStatus
 from ingest.openapi.call import JSON, Answer, Body, Call, Parameter
-from ingest.openapi.calls.parameters import CALLBACK, RECEIVER, listing
+from ingest.openapi.calls.parameters import CALLBACK, JSON_BODY, RECEIVER, listing
 from ingest.openapi.shapes.events import Callbacks, CalledBack, RedeliverRequest, Redelivery
 from ingest.openapi.shapes.standing import PublicKeys, Receiver, Receivers, ResumedReceiver
 from ingest.problems import (
-    BODY_MALFORMED,
-    BODY_TIMEOUT,
-    BODY_TOO_LARGE,
-    ENCODING_UNSUPPORTED,
     INVALID,
     JOB_OPEN,
     NOT_FOUND,
@@ -54,10 +50,7 @@ CALLS = (
         ),
         answers={200: Answer(words="How many those are.", media={JSON: Redelivery})},
         problems=(
-            BODY_MALFORMED,
-            BODY_TIMEOUT,
-            BODY_TOO_LARGE,
-            ENCODING_UNSUPPORTED,
+            *JSON_BODY,
             INVALID,
             NOT_READABLE,
         ),

@@ -1,4 +1,4 @@
-"""Parameters that many calls take."""
+"""Parameters that many calls take, and what may be wrong with a body."""
 
 from typing import Annotated, Any, Final
 
@@ -7,6 +7,10 @@ from msgspec import Meta
 from infra.ledger.records import JobStatus
 from ingest.openapi.call import Parameter
 from ingest.openapi.shapes import words
+from ingest.problems import BODY_MALFORMED, BODY_TIMEOUT, BODY_TOO_LARGE, ENCODING_UNSUPPORTED
+
+JSON_BODY: Final = (BODY_MALFORMED, BODY_TIMEOUT, BODY_TOO_LARGE, ENCODING_UNSUPPORTED)
+"""The problems of a call that reads JSON."""
 
 _WAIT: Final = Annotated[int, Meta(ge=0, le=9999, examples=[10])]
 _AGO: Final = Annotated[str, Meta(examples=["2h"], min_length=1, max_length=200)]

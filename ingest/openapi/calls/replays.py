@@ -1,13 +1,9 @@
 """Many jobs, again."""
 
 from ingest.openapi.call import JSON, Answer, Body, Call
-from ingest.openapi.calls.parameters import REPLAY
+from ingest.openapi.calls.parameters import JSON_BODY, REPLAY
 from ingest.openapi.shapes.steering import BulkReplay, BulkReplays, BulkRequest, DryRun
 from ingest.problems import (
-    BODY_MALFORMED,
-    BODY_TIMEOUT,
-    BODY_TOO_LARGE,
-    ENCODING_UNSUPPORTED,
     INVALID,
     NOT_FOUND,
     NOT_READABLE,
@@ -42,10 +38,7 @@ CALLS = (
             ),
         },
         problems=(
-            BODY_MALFORMED,
-            BODY_TIMEOUT,
-            BODY_TOO_LARGE,
-            ENCODING_UNSUPPORTED,
+            *JSON_BODY,
             INVALID,
             NOT_FOUND,
             NOT_READABLE,
