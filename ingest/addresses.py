@@ -68,11 +68,14 @@ def addresses(parts: Parts) -> list[Route | WebSocketRoute]:
         header=settings.client_header,
         clock=clock,
     )
+    cancel_jobs = CancelJobs(
+        ledger.canceling, keys=keys, desk=ledger.desk, header=settings.client_header, clock=clock
+    )
     receive = _receive(parts)
     return [
         Route("/hooks/{source}", receive),
         Route("/jobs", Methods(list_jobs, _submit_jobs(parts))),
-        Route("/jobs/cancel", CancelJobs(ledger.canceling, keys=keys, clock=clock)),
+        Route("/jobs/cancel", cancel_jobs),
         Route("/jobs/{id}", _read_job(parts)),
         Route("/jobs/{id}/cancel", CancelJob(ledger.jobs, keys=keys, reading=ledger.reading, routes=routes)),
         Route("/jobs/{id}/retry", RetryJob(ledger.steering, keys=keys, reading=ledger.reading, routes=routes)),

@@ -88,7 +88,11 @@ def _cancel_many(filter_: Filter, *, dry_run: bool, as_json: bool) -> None:
 
     async def cancel(ledger: Ledger) -> tuple[OpenJobs, int | None]:
         found = await ledger.canceling.find(filter_)
-        return found, None if dry_run else await ledger.canceling.cancel(found, by=BY)
+        if dry_run:
+            return found, None
+        if found.statuses:
+            await ledger.desk.note(by=BY, act="cancel jobs", on=filter_.source or "", client="")
+        return found, await ledger.canceling.cancel(found, by=BY)
 
     found, canceled = look(cancel)
     if as_json:

@@ -62,3 +62,15 @@ def filter_in(
         return read_filter(words, statuses, now=now)
     except FilterError as error:
         raise Problem(INVALID, str(error)) from None
+
+
+def is_dry_run(sent: Mapping[str, Any]) -> bool:
+    """Whether many are only to be counted.
+
+    Raises:
+        Problem: 422 where that is neither true nor false.
+    """
+    dry_run = sent.get("dry_run", False)
+    if not isinstance(dry_run, bool):
+        raise Problem(INVALID, "Needs true or false - at `$.dry_run`")
+    return dry_run

@@ -15,7 +15,7 @@ from infra.ledger.pausing import RATE
 from infra.ledger.records import CallbackStatus, JobRecord
 from infra.ledger.selections import MOST, MOST_PAGES
 from infra.signatures import Headers
-from ingest.api.body import filter_in, read_object
+from ingest.api.body import filter_in, is_dry_run, read_object
 from ingest.api.endpoint import Endpoint
 from ingest.callers import caller
 from ingest.keys import Keys
@@ -39,7 +39,7 @@ class ReadCallback(Endpoint):
 
     async def answer(self, scope: Scope, _: Receive) -> Response:
         self._keys.require(Headers(scope["headers"]), "read")
-        return json_reply(called_view(await _called(self._reading, scope["path_params"]["id"])))
+        return json_reply(called_view(await known_callback(scope["path_params"]["id"], self._reading)))
 
 
 class RedeliverCallback(Endpoint):
@@ -54,11 +54,11 @@ class RedeliverCallback(Endpoint):
 
     async def answer(self, scope: Scope, _: Receive) -> Response:
         by = self._keys.require(Headers(scope["headers"]), "operate").name
-        job = await _called(self._reading, scope["path_params"]["id"])
+        job = await known_callback(scope["path_params"]["id"], self._reading)
         (pending,) = await self._callbacks.redeliver([job], by=by)
         if not pending:
             raise Problem(JOB_OPEN, "Its callback is made when it ends.")
-        return json_reply(called_view(await _called(self._reading, scope["path_params"]["id"])))
+        return json_reply(called_view(await known_callback(scope["path_params"]["id"], self._reading)))
 
 
 class RedeliverCallbacks(Endpoint):
@@ -86,9 +86,7 @@ class RedeliverCallbacks(Endpoint):
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         by = self._keys.require(Headers(scope["headers"]), "operate").name
         sent = await read_object(scope, receive, limit=_LONGEST, known=(*FILTERS, "dry_run", "rate"))
-        wanted, rate, dry_run = self._wanted(sent), _rate(sent), sent.get("dry_run", False)
-        if not isinstance(dry_run, bool):
-            raise Problem(INVALID, "Needs true or false - at `$.dry_run`")
+        wanted, rate, dry_run = self._wanted(sent), _rate(sent), is_dry_run(sent)
         found = await gather(self._lists.callbacks, wanted, MOST, pages=MOST_PAGES)
         told = {
             "dry_run": dry_run,
@@ -121,8 +119,8 @@ def _rate(sent: dict[str, Any]) -> int:
     return rate
 
 
-async def _called(reading: Reading, callback_id: str) -> JobRecord:
-    """The job of a callback.
+async def known_callback(callback_id: str, reading: Reading) -> JobRecord:
+    """The job whose callback has that id.
 
     Raises:
         Problem: 404 where there is none.

@@ -13,7 +13,7 @@ from infra.ledger.bulk import BulkReplay, Terms
 from infra.ledger.lists import Filter
 from infra.ledger.records import TERMINAL_STATUSES, JobStatus
 from infra.signatures import Headers
-from ingest.api.body import filter_in, read_object
+from ingest.api.body import filter_in, is_dry_run, read_object
 from ingest.api.endpoint import Endpoint
 from ingest.keys import Keys
 from ingest.problems import INVALID, NOT_FOUND, REPLAY_ENDED, Problem
@@ -46,9 +46,7 @@ class StartReplay(Endpoint):
         )
         asked = _asked(sent)
         ids = _ids(asked.pop("ids", None))
-        wanted, terms, dry_run = self._wanted(asked, ids), self._terms(sent), sent.get("dry_run", False)
-        if not isinstance(dry_run, bool):
-            raise Problem(INVALID, "Needs true or false - at `$.dry_run`")
+        wanted, terms, dry_run = self._wanted(asked, ids), self._terms(sent), is_dry_run(sent)
         chosen = await self._replays.select(wanted, ids=ids)
         if dry_run:
             return json_reply(selection_view(chosen))

@@ -9,15 +9,16 @@ from starlette.types import Receive, Scope
 from infra.clock import Clock
 from infra.filters import FILTERS
 from infra.ids import JOB, is_id
-from infra.ledger import Canceling, Jobs, Reading, Steering
+from infra.ledger import Canceling, Desk, Jobs, Reading, Steering
 from infra.ledger.canceling import OPEN_STATUSES
 from infra.ledger.records import TERMINAL_STATUSES, JobRecord, JobStatus
 from infra.routes import Routes
 from infra.signatures import Headers
 from infra.submission import SubmissionError, read_queue
-from ingest.api.body import filter_in, read_object
+from ingest.api.body import filter_in, is_dry_run, read_object
 from ingest.api.endpoint import Endpoint
 from ingest.api.query import query_of
+from ingest.callers import caller
 from ingest.keys import Keys
 from ingest.pages.renderer import prefers_page
 from ingest.problems import INVALID, JOB_ENDED, NOT_FOUND, Problem
@@ -78,22 +79,30 @@ class CancelJob(_Steer):
 
 
 class CancelJobs(Endpoint):
-    """``POST /jobs/cancel``: what a filter finds is counted (`dry_run`), or canceled; for a key that may operate."""
+    """``POST /jobs/cancel``: what a filter finds is counted (`dry_run`), or canceled; for a key that may operate.
+
+    That it was done is noted where the console's acts are.
+
+    Args:
+        header: the one in which a proxy says who called.
+    """
 
     methods = ("POST",)
 
-    def __init__(self, canceling: Canceling, *, keys: Keys, clock: Clock) -> None:
+    def __init__(
+        self, canceling: Canceling, *, keys: Keys, desk: Desk, header: str | None, clock: Clock
+    ) -> None:
         self._canceling = canceling
         self._keys = keys
+        self._desk = desk
+        self._header = header
         self._clock = clock
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         by = self._keys.require(Headers(scope["headers"]), "operate").name
         sent = await read_object(scope, receive, limit=_LONGEST, known=(*FILTERS, "dry_run"))
         words: dict[str, Any] = {name: sent[name] for name in FILTERS if name in sent}
-        dry_run = sent.get("dry_run", False)
-        if not isinstance(dry_run, bool):
-            raise Problem(INVALID, "Needs true or false - at `$.dry_run`")
+        dry_run = is_dry_run(sent)
         if not words:
             raise Problem(
                 INVALID, f"Needs one of {', '.join(FILTERS)}: no filter would mean every job - at `$`"
@@ -102,9 +111,12 @@ class CancelJobs(Endpoint):
         if wanted.status not in (None, *OPEN_STATUSES):
             raise Problem(INVALID, f"Needs one of {', '.join(OPEN_STATUSES)} - at `status`")
         found = await self._canceling.find(wanted)
-        return json_reply(
-            canceled_view(found, None if dry_run else await self._canceling.cancel(found, by=by))
-        )
+        if dry_run:
+            return json_reply(canceled_view(found, None))
+        if found.statuses:
+            on, client = wanted.source or "", caller(scope, self._header)
+            await self._desk.note(by=f"{by} (API)", act="cancel jobs", on=on, client=client)
+        return json_reply(canceled_view(found, await self._canceling.cancel(found, by=by)))
 
 
 class RetryJob(_Steer):

@@ -6,14 +6,14 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from infra.clock import Clock
-from infra.ids import CALLBACK, is_id
 from infra.ledger import Callbacks, Lists, Reading
 from infra.ledger.receivers import receiver_id
-from infra.ledger.records import CallbackStatus, JobRecord
+from infra.ledger.records import CallbackStatus
+from ingest.api.callbacks import known_callback
 from ingest.api.query import query_of
 from ingest.console.listing import SHOWN, asked
 from ingest.console.visit import Act, Frame, View, Visit
-from ingest.problems import JOB_OPEN, NOT_FOUND, Problem
+from ingest.problems import JOB_OPEN, Problem
 from ingest.views import called_view
 
 
@@ -68,15 +68,3 @@ class Redeliver(Act):
         if not pending:
             raise Problem(JOB_OPEN, "Its callback is made when it ends.")
         return f"/console/callbacks/{on}"
-
-
-async def known_callback(callback_id: str, reading: Reading) -> JobRecord:
-    """The job whose callback has that id.
-
-    Raises:
-        Problem: 404 where there is none.
-    """
-    (job,) = await reading.called([callback_id]) if is_id(callback_id, CALLBACK) else [None]
-    if job is None:
-        raise Problem(NOT_FOUND)
-    return job

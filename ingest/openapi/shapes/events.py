@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from infra.ledger.records import JobStatus
 from ingest.openapi.shapes.jobs import Callback, Fault, Job, Progress
+from ingest.openapi.shapes.narrowing import Narrowing
 from ingest.openapi.shapes.words import (
     Cursor,
     EventId,
@@ -213,16 +214,10 @@ class CalledBack(Callback, kw_only=True):
     created_at: Moment | None
 
 
-class RedeliverRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+class RedeliverRequest(Narrowing, kw_only=True, forbid_unknown_fields=True):
     """Which callbacks to make again, and how fast. Without a status, the dead letters."""
 
     status: Literal["delivered", "blocked", "dead"] = "dead"
-    source: Source | UnsetType = UNSET
-    type: Type | UnsetType = UNSET
-    queue: Queue | UnsetType = UNSET
-    tag: Tag | UnsetType = UNSET
-    since: Annotated[str, Meta(description="A moment, or how long ago.", examples=["2h"])] | UnsetType = UNSET
-    until: Annotated[str, Meta(description="A moment, or how long ago.", examples=["1h"])] | UnsetType = UNSET
     dry_run: Annotated[bool, Meta(description="Only count them.")] = False
     rate: Annotated[int, Meta(ge=1, le=1000, description="Callbacks a second.")] = 20
 

@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from infra.ledger.bulk import ReplayStatus
 from infra.ledger.records import CallbackFormat, JobStatus
+from ingest.openapi.shapes.narrowing import Narrowing
 from ingest.openapi.shapes.words import (
     NONE,
     BatchId,
@@ -18,7 +19,6 @@ from ingest.openapi.shapes.words import (
     Percent,
     Queue,
     ReplayId,
-    Source,
     Tag,
     Type,
     Whole,
@@ -127,16 +127,10 @@ class Replay(Struct, kw_only=True, forbid_unknown_fields=True):
     queue: Queue | None = None
 
 
-class ReplayFilter(Struct, kw_only=True, forbid_unknown_fields=True):
+class ReplayFilter(Narrowing, kw_only=True, forbid_unknown_fields=True):
     """Which jobs. `ids` go with `status` alone."""
 
     status: Literal["finished", "failed", "canceled", "ignored"] | UnsetType = UNSET
-    source: Source | UnsetType = UNSET
-    type: Type | UnsetType = UNSET
-    queue: Queue | UnsetType = UNSET
-    tag: Tag | UnsetType = UNSET
-    since: Annotated[str, Meta(description="A moment, or how long ago.", examples=["2h"])] | UnsetType = UNSET
-    until: Annotated[str, Meta(description="A moment, or how long ago.", examples=["1h"])] | UnsetType = UNSET
     ids: Annotated[list[JobId], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
 
 
@@ -196,16 +190,10 @@ class BulkReplays(Struct, kw_only=True):
     items: list[BulkReplay]
 
 
-class CancelRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+class CancelRequest(Narrowing, kw_only=True, forbid_unknown_fields=True):
     """Which jobs to cancel, of those that have not ended. At least one of its filters has to be there."""
 
     status: Literal["scheduled", "queued", "started"] | UnsetType = UNSET
-    source: Source | UnsetType = UNSET
-    type: Type | UnsetType = UNSET
-    queue: Queue | UnsetType = UNSET
-    tag: Tag | UnsetType = UNSET
-    since: Annotated[str, Meta(description="A moment, or how long ago.", examples=["2h"])] | UnsetType = UNSET
-    until: Annotated[str, Meta(description="A moment, or how long ago.", examples=["1h"])] | UnsetType = UNSET
     dry_run: Annotated[bool, Meta(description="Only count them.")] = False
 
 

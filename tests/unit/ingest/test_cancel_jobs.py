@@ -128,11 +128,15 @@ def test_only_so_many_are_taken_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     asyncio.run(check())
 
 
-def test_who_canceled_them_stands_in_their_timelines() -> None:
+def test_who_canceled_them_stands_in_the_audit_log_and_in_their_timelines() -> None:
     async def check() -> None:
         async with running() as house:
             told = (await house.submit({"type": "a"})).json()
-            await cancel(house, {"status": "queued"})
+            await cancel(house, {"status": "queued", "dry_run": True})
+            assert await house.ledger.desk.deeds() == []
+            await cancel(house, {"status": "queued", "source": "api"})
+            (deed,) = await house.ledger.desk.deeds()
+            assert (deed.by, deed.act, deed.on) == ("all (API)", "cancel jobs", "api")
             event = await house.http.get(
                 f"/events/{told['event_id']}", headers={"Authorization": f"Bearer {API_KEY}"}
             )
